@@ -1,0 +1,70 @@
+// One transport connection that ends on this process, and what a transport must be able to do with it.
+import type { Goodbye } from '../core/goodbye.ts';
+
+export type Protocol = 'http1' | 'http2' | 'websocket' | 'tcp';
+
+/**
+ * What a transport offers for its connections.
+ * `told`: can be told to go at any time (HTTP/2, WebSocket, TCP). `asks`: can be told only when it asks (HTTP/1.1).
+ */
+export interface Transport {
+  readonly protocol: Protocol;
+  readonly manner: 'told' | 'asks';
+  /** Polite: say goodbye at the next safe moment. Called once per connection, never for `asks`. */
+  retire(connection: Connection, goodbye: Goodbye): void;
+  /** Firm: end it now, in the manner that loses least. What is cut is counted by the caller. */
+  cut(connection: Connection): void;
+  /** False while bytes wait to be sent, so that nobody is told in mid-message. */
+  quiet(connection: Connection): boolean;
+  facts(connection: Connection): TransportFacts;
+}
+
+export interface TransportFacts {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+}
+
+/** Where a connection stands. Only the registry moves it. */
+export type Stage =
+  /** Accepted; nothing real was asked yet (a probe, or a client that is slow to speak). Not counted. */
+  | 'fresh'
+  /** Carried a real request. Counted. */
+  | 'open'
+  /** Was told to go (goodbye is set) and is on its way out. Not counted: its place is free. */
+  | 'leaving'
+  | 'closed';
+
+export class Connection {
+  /** Handle in the registry's order; reused after close. */
+  slot = -1;
+  readonly id: number;
+  protocol: Protocol;
+  transport: Transport;
+  /** The transport's own object: Socket, Http2Session or WebSocket. */
+  handle: unknown;
+  stage: Stage = 'fresh';
+  /** Set when it was told, or marked, to go. */
+  goodbye: Goodbye | null = null;
+  /** On the registry's clock, ms. */
+  readonly openedAt: number;
+  lastReadAt: number;
+  lastWriteAt: number;
+  requests = 0;
+  /** Requests, streams or writes in progress. */
+  inProgress = 0;
+  user: string | null = null;
+  /** Told, when it is asked to go, so that the application ends long responses or streams by itself. */
+  onRetire: ((goodbye: Goodbye) => void) | null = null;
+
+  constructor(id: number, protocol: Protocol, transport: Transport, handle: unknown, now: number) {
+    this.id = id;
+    this.protocol = protocol;
+    this.transport = transport;
+    this.handle = handle;
+    this.openedAt = now;
+    this.lastReadAt = now;
+    this.lastWriteAt = now;
+  }
+}

@@ -1,0 +1,188 @@
+// The connections that end on this process: their facts, their running totals, and the order in which they may be moved.
+import { Choice, choiceDefaults, Links, type ChoicePolicy } from '../core/choose.ts';
+import type { Clock } from '../core/clock.ts';
+import { assert } from '../core/errors.ts';
+import type { Goodbye } from '../core/goodbye.ts';
+import { isMove } from '../core/goodbye.ts';
+import type { Totals } from '../core/membership.ts';
+import { Connection, type Protocol, type Transport } from './connection.ts';
+
+export interface RegistryPorts {
+  readonly clock: Clock;
+  readonly choice?: ChoicePolicy;
+  /** Whether what arrives now rests for the cool-down (a plan is running), and whether it is a bounce. */
+  readonly arrival: () => { readonly rests: boolean; readonly bounced: boolean };
+}
+
+type Counts = { -readonly [K in keyof Totals]: Totals[K] };
+
+export class Registry {
+  readonly choice: Choice;
+  readonly totals: Counts = { opened: 0, shed: 0, drained: 0, closed: 0, bounced: 0, forced: 0 };
+  readonly #clock: Clock;
+  readonly #arrival: RegistryPorts['arrival'];
+  readonly #bySlot: (Connection | undefined)[] = [];
+  readonly #free: number[] = [];
+  /** Accepted, but nothing real was asked yet. */
+  readonly #fresh = new Set<Connection>();
+  /** Told to go, still open. */
+  readonly #leaving = new Set<Connection>();
+  #nextId = 1;
+  #handshakeMs = 0;
+
+  constructor(ports: RegistryPorts) {
+    this.#clock = ports.clock;
+    this.#arrival = ports.arrival;
+    this.choice = new Choice(new Links(256), ports.choice ?? choiceDefaults);
+  }
+
+  /** Open connections: what counts as this node's load. */
+  get count(): number {
+    return this.choice.count;
+  }
+
+  /** Connections that are on their way out but still open, and those that have not asked for anything yet. */
+  get leaving(): number {
+    return this.#leaving.size;
+  }
+
+  get fresh(): number {
+    return this.#fresh.size;
+  }
+
+  /** Moving average of the time from accept to the first real request, ms. */
+  get handshakeMs(): number {
+    return this.#handshakeMs;
+  }
+
+  /** A connection was accepted. It counts only once `admit` says that it asked for something real. */
+  accept(protocol: Protocol, transport: Transport, handle: unknown): Connection {
+    const connection = new Connection(this.#nextId++, protocol, transport, handle, this.#clock.now());
+    this.#fresh.add(connection);
+    return connection;
+  }
+
+  /** The first real request, finished handshake or byte: from now on it counts. Does nothing when it counts already. */
+  admit(connection: Connection): void {
+    if (connection.stage !== 'fresh') return;
+    const now = this.#clock.now();
+    const arrival = this.#arrival();
+    this.#fresh.delete(connection);
+    connection.stage = 'open';
+    connection.slot = this.#takeSlot(connection);
+    this.choice.add(connection.slot, { now, asks: connection.transport.manner === 'asks', rests: arrival.rests });
+    this.#handshakeMs += (now - connection.openedAt - this.#handshakeMs) / 16;
+    this.totals.opened++;
+    if (arrival.bounced) this.totals.bounced++;
+  }
+
+  /** The connection changed its protocol (HTTP/1.1 upgraded to WebSocket): same connection, other manners. */
+  adopt(connection: Connection, transport: Transport, handle: unknown): void {
+    assert(connection.stage !== 'closed', 'a closed connection cannot change its protocol');
+    connection.protocol = transport.protocol;
+    connection.transport = transport;
+    connection.handle = handle;
+    connection.inProgress = 0;
+    if (connection.stage !== 'open') return this.admit(connection);
+    const { restUntil } = this.choice.links;
+    const now = this.#clock.now();
+    const rests = restUntil[connection.slot] > now;
+    this.choice.remove(connection.slot);
+    this.choice.add(connection.slot, { now, asks: transport.manner === 'asks', rests });
+  }
+
+  began(connection: Connection): void {
+    const now = this.#clock.now();
+    connection.lastReadAt = now;
+    if (connection.inProgress++ === 0 && connection.stage === 'open') this.choice.begin(connection.slot, now);
+  }
+
+  ended(connection: Connection): void {
+    const now = this.#clock.now();
+    connection.lastWriteAt = now;
+    if (--connection.inProgress === 0 && connection.stage === 'open') this.choice.end(connection.slot, now);
+  }
+
+  read(connection: Connection): void {
+    connection.lastReadAt = this.#clock.now();
+    if (connection.stage === 'open') this.choice.touch(connection.slot, connection.lastReadAt);
+  }
+
+  wrote(connection: Connection): void {
+    connection.lastWriteAt = this.#clock.now();
+    if (connection.stage === 'open') this.choice.touch(connection.slot, connection.lastWriteAt);
+  }
+
+  pin(connection: Connection, pinned: boolean): void {
+    if (connection.stage === 'open') this.choice.pin(connection.slot, pinned, this.#clock.now());
+  }
+
+  weigh(connection: Connection, weight: number): void {
+    if (connection.stage === 'open') this.choice.weigh(connection.slot, weight, this.#clock.now());
+  }
+
+  at(slot: number): Connection {
+    const connection = this.#bySlot[slot];
+    assert(connection !== undefined, `slot ${slot} holds a connection`);
+    return connection;
+  }
+
+  /** The connection was told to go: its place is free from now on, and the totals say why. */
+  leave(connection: Connection, goodbye: Goodbye): void {
+    if (connection.stage === 'closed' || connection.stage === 'leaving') return;
+    const counted = connection.stage === 'open';
+    if (counted) this.#dropSlot(connection);
+    this.#fresh.delete(connection);
+    connection.stage = 'leaving';
+    connection.goodbye = goodbye;
+    this.#leaving.add(connection);
+    if (!counted) return;
+    if (isMove(goodbye.reason)) this.totals.shed++;
+    else if (goodbye.reason === 'drain') this.totals.drained++;
+    else this.totals.closed++;
+  }
+
+  /** The transport connection is gone. */
+  close(connection: Connection): void {
+    if (connection.stage === 'closed') return;
+    if (connection.stage === 'open') {
+      this.#dropSlot(connection);
+      this.totals.closed++;
+    }
+    this.#fresh.delete(connection);
+    this.#leaving.delete(connection);
+    connection.stage = 'closed';
+  }
+
+  find(id: number): Connection | undefined {
+    for (const connection of this.all()) if (connection.id === id) return connection;
+    return undefined;
+  }
+
+  /** Counted connections first, then those that are leaving. */
+  *all(): Generator<Connection> {
+    for (const slot of this.choice.slots()) yield this.at(slot);
+    yield* this.#leaving;
+  }
+
+  /** Everything that has a socket: counted, leaving, and those that asked for nothing yet. */
+  *everything(): Generator<Connection> {
+    yield* this.all();
+    yield* this.#fresh;
+  }
+
+  #takeSlot(connection: Connection): number {
+    const slot = this.#free.pop() ?? this.#bySlot.length;
+    const { links } = this.choice;
+    if (slot >= links.capacity) links.grow(links.capacity * 2);
+    this.#bySlot[slot] = connection;
+    return slot;
+  }
+
+  #dropSlot(connection: Connection): void {
+    this.choice.remove(connection.slot);
+    this.#bySlot[connection.slot] = undefined;
+    this.#free.push(connection.slot);
+    connection.slot = -1;
+  }
+}

@@ -1,0 +1,225 @@
+// Decides, on one node, who is told to go and when: drains first, then orders, then age limits, all under one pace.
+// It knows slots and verdicts, not sockets, so the simulator runs it as it is.
+import { List, type Choice } from '../core/choose.ts';
+import type { Clock, Timer } from '../core/clock.ts';
+import { drainPhase, drainRate, type DrainPhase, type DrainPolicy } from '../core/drain.ts';
+import type { Goodbye, GoodbyeReason } from '../core/goodbye.ts';
+import { TokenBucket } from '../core/limiter.ts';
+import { accept, allowance, inForce, noOrder, spend, standingTerm, type Order, type Standing } from '../core/order.ts';
+import type { Random } from '../core/random.ts';
+
+/** What retirement needs of the connections of a node. */
+export interface Herd {
+  readonly choice: Choice;
+  /** What the node carries in load units; connections it counts itself. */
+  load(): number;
+  /** Tells the connection in `slot` to go. False: it must stay for now (bytes unsent). */
+  tell(slot: number, goodbye: Goodbye): boolean;
+}
+
+export interface RetirementPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly herd: Herd;
+  /** Most goodbyes per second on this node, for all reasons together. */
+  readonly goodbyesPerS: number;
+}
+
+type Draining = { readonly state: 'no' } | { readonly state: 'draining'; readonly policy: DrainPolicy; readonly since: number };
+
+/** Goodbyes are handed out this often, so that they are spread within a second. */
+export const RETIREMENT_TICK_MS = 100;
+
+/** The coordinator grants credit once a second; the node uses it up in 0.8 s of the second, evenly. */
+const SPREAD = 1.25;
+
+export class Retirement {
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #herd: Herd;
+  readonly #goodbyesPerS: number;
+  #standing: Standing = noOrder;
+  #draining: Draining = { state: 'no' };
+  readonly #orderPace: TokenBucket;
+  readonly #drainPace: TokenBucket;
+  /** All goodbyes, whatever the reason. */
+  readonly #limit: TokenBucket;
+  #timer: Timer | null = null;
+
+  constructor(ports: RetirementPorts) {
+    this.#clock = ports.clock;
+    this.#random = ports.random;
+    this.#herd = ports.herd;
+    this.#goodbyesPerS = ports.goodbyesPerS;
+    const now = ports.clock.now();
+    this.#orderPace = new TokenBucket({ perS: 0, burst: 1, now, initial: 0 });
+    this.#drainPace = new TokenBucket({ perS: 0, burst: 1, now, initial: 0 });
+    this.#limit = new TokenBucket({ perS: ports.goodbyesPerS, burst: Math.max(1, ports.goodbyesPerS / 2), now });
+  }
+
+  start(): void {
+    this.#timer ??= this.#clock.every(RETIREMENT_TICK_MS, () => this.tick());
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  /** Highest term seen. */
+  get term(): number {
+    return standingTerm(this.#standing);
+  }
+
+  /** The order in force now, or null. */
+  get order(): Order | null {
+    return inForce(this.#standing, this.#clock.now());
+  }
+
+  /** The phase of the drain, or null when the node does not drain. */
+  get phase(): DrainPhase | null {
+    const drain = this.#draining;
+    return drain.state === 'no' ? null : drainPhase(drain.policy, this.#clock.now() - drain.since);
+  }
+
+  /** Where the drain stands, for the node's record; null when there is none. */
+  get drain(): { readonly remainingMs: number; readonly perS: number } | null {
+    const drain = this.#draining;
+    if (drain.state === 'no') return null;
+    const elapsed = this.#clock.now() - drain.since;
+    return { remainingMs: Math.max(0, drain.policy.deadlineMs - elapsed), perS: this.#drainPerS(drain.policy, elapsed) };
+  }
+
+  obey(order: Order): void {
+    const now = this.#clock.now();
+    const before = this.#standing;
+    this.#standing = accept(before, order, now);
+    if (this.#standing !== before) this.#orderPace.setRate(order.perS * SPREAD, Math.max(1, order.perS), now);
+  }
+
+  beginDrain(policy: DrainPolicy): void {
+    if (this.#draining.state === 'no') this.#draining = { state: 'draining', policy, since: this.#clock.now() };
+  }
+
+  endDrain(): void {
+    this.#draining = { state: 'no' };
+  }
+
+  /**
+   * An HTTP/1.1 connection asks, and its response could carry the goodbye: must it? `due` is what its own lifetime says.
+   * Saying goodbye here uses up credit and pace.
+   */
+  ask(slot: number, due: GoodbyeReason | null): Goodbye | null {
+    const now = this.#clock.now();
+    if (this.#draining.state === 'draining') {
+      if (this.#drainTurn(now)) return goodbye('drain', null);
+    } else {
+      const order = this.order;
+      if (order !== null && this.#orderTurn(order, slot, now)) return goodbye('rebalance', order);
+    }
+    return due === null ? null : goodbye(due, null);
+  }
+
+  /** Whether one more goodbye for age may be said now; takes its turn if so. */
+  mayAge(): boolean {
+    return this.#limit.take(this.#clock.now());
+  }
+
+  /** Hands out the goodbyes that are due to those that can be told at any time. */
+  tick(): void {
+    const now = this.#clock.now();
+    this.#herd.choice.sweep(now);
+    if (this.#draining.state === 'draining') this.#tellDrain(this.#draining.policy, now - this.#draining.since, now);
+    else if (this.order !== null) this.#tellOrder(this.order, now);
+  }
+
+  #tellDrain(policy: DrainPolicy, elapsed: number, now: number): void {
+    const perS = this.#drainPerS(policy, elapsed);
+    this.#drainPace.setRate(perS, Math.max(1, perS), now);
+    const phase = drainPhase(policy, elapsed);
+    if (phase === 'notice') return;
+    const all = phase !== 'goodbyes';
+    const turns = all ? Infinity : this.#part(this.#drainPace.available(now));
+    const word = goodbye('drain', this.order);
+    const said = this.#herd.choice.pick(turns, (slot) => this.#herd.tell(slot, word));
+    if (!all) this.#drainPace.take(now, said);
+  }
+
+  #tellOrder(order: Order, now: number): void {
+    const turns = this.#part(Math.min(this.#orderPace.available(now), this.#limit.available(now)));
+    if (turns < 1) return;
+    const { choice } = this.#herd;
+    const word = goodbye('rebalance', order);
+    const tell = (slot: number): boolean => this.#herd.tell(slot, targeted(word, order, this.#random));
+    let said = 0;
+    if (order.unit === 'connections') {
+      const allowed = Math.floor(allowance(this.#standing, choice.count, now));
+      said = choice.pick(Math.min(turns, allowed), tell);
+      this.#standing = spend(this.#standing, said);
+    } else {
+      const perWeight = this.#loadPerWeight();
+      if (perWeight <= 0) return;
+      const allowed = allowance(this.#standing, this.#herd.load(), now);
+      const limits = { heaviest: order.heaviest / perWeight, count: turns };
+      const weight = choice.pickWeight(allowed / perWeight, limits, (slot) => tell(slot) && ++said > 0);
+      this.#standing = spend(this.#standing, weight * perWeight);
+    }
+    this.#orderPace.take(now, said);
+    this.#limit.take(now, said);
+  }
+
+  #orderTurn(order: Order, slot: number, now: number): boolean {
+    const { choice } = this.#herd;
+    if (!choice.mayTell(slot, now)) return false;
+    const byLoad = order.unit === 'load';
+    const cost = byLoad ? choice.links.weight[slot] * this.#loadPerWeight() : 1;
+    if (byLoad && cost > order.heaviest) return false;
+    if (allowance(this.#standing, byLoad ? this.#herd.load() : choice.count, now) < cost) return false;
+    if (this.#limit.available(now) < 1 || !this.#orderPace.take(now)) return false;
+    this.#limit.take(now);
+    this.#standing = spend(this.#standing, cost);
+    return true;
+  }
+
+  #drainTurn(now: number): boolean {
+    if (this.phase === 'notice') return false;
+    return this.phase !== 'goodbyes' || this.#drainPace.take(now);
+  }
+
+  #drainPerS(policy: DrainPolicy, elapsed: number): number {
+    return Math.min(this.#goodbyesPerS, drainRate(policy, elapsed, this.#herd.choice.count));
+  }
+
+  /**
+   * The turns of this tick for those that can be told at any time; the others take theirs when they ask. Rounded at
+   * random, so that a part of less than one turn a tick is not lost.
+   */
+  #part(turns: number): number {
+    const { choice } = this.#herd;
+    const told = choice.tellable;
+    const asking = choice.countIn(List.asking) + choice.countIn(List.busy);
+    if (asking === 0 || told === 0) return Math.floor(turns);
+    return Math.floor((turns * told) / (told + asking) + this.#random.next());
+  }
+
+  #loadPerWeight(): number {
+    const { weight } = this.#herd.choice;
+    return weight > 0 ? this.#herd.load() / weight : 0;
+  }
+}
+
+function goodbye(reason: GoodbyeReason, order: Order | null): Goodbye {
+  return { reason, plan: order?.plan ?? null, target: null };
+}
+
+/** Deals one of the order's targets, by their shares. */
+function targeted(word: Goodbye, order: Order, random: Random): Goodbye {
+  if (order.targets.length === 0) return word;
+  let mark = random.next();
+  for (const target of order.targets) {
+    mark -= target.share;
+    if (mark <= 0) return { ...word, target: { id: target.id, address: target.address } };
+  }
+  const last = order.targets[order.targets.length - 1];
+  return { ...word, target: { id: last.id, address: last.address } };
+}

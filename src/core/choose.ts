@@ -1,0 +1,291 @@
+// Decides which connections to move. Handles ("slots") stand in doubly linked lists over typed arrays, ordered by last
+// activity, so that every touch and every pick is constant work, also with 200,000 connections, and memory stays small.
+// Rules: never one that is busy, pinned or resting; the longest idle first, and among those the oldest; where weights
+// differ, few heavy ones, and none heavier than what is asked for.
+
+/** The lists a slot can be in. Lists from IDLE on hold what may be told at any time, by weight class. */
+export const List = {
+  none: 0,
+  /** Something is in progress, for less than the long-response limit. */
+  busy: 1,
+  /** A response or stream is open for longer: cannot be moved now. */
+  long: 2,
+  /** Arrived by the present plan or was moved lately. */
+  resting: 3,
+  pinned: 4,
+  /** HTTP/1.1, spoke lately: can be told at its next request. */
+  asking: 5,
+  /** HTTP/1.1, silent for long: cannot be told. */
+  silent: 6,
+  idle: 7,
+} as const;
+
+const CLASSES = 16;
+const LISTS = List.idle + CLASSES;
+/** Weight 1 falls in this class; each class is a factor of two wide. */
+const UNIT_CLASS = 4;
+const NIL = -1;
+
+/** The storage of the lists: shared by several `Choice` in the simulator, one each in a server. */
+export class Links {
+  next: Int32Array;
+  prev: Int32Array;
+  list: Uint8Array;
+  /** Flags: 1 asks, 2 pinned. */
+  flags: Uint8Array;
+  weight: Float32Array;
+  /** Last activity, ms on the owner's clock. */
+  activeAt: Float64Array;
+  /** Rests until, ms; 0 when it does not. */
+  restUntil: Float64Array;
+
+  constructor(capacity: number) {
+    this.next = new Int32Array(capacity).fill(NIL);
+    this.prev = new Int32Array(capacity).fill(NIL);
+    this.list = new Uint8Array(capacity);
+    this.flags = new Uint8Array(capacity);
+    this.weight = new Float32Array(capacity);
+    this.activeAt = new Float64Array(capacity);
+    this.restUntil = new Float64Array(capacity);
+  }
+
+  get capacity(): number {
+    return this.next.length;
+  }
+
+  grow(capacity: number): void {
+    this.next = copied(new Int32Array(capacity).fill(NIL), this.next);
+    this.prev = copied(new Int32Array(capacity).fill(NIL), this.prev);
+    this.list = copied(new Uint8Array(capacity), this.list);
+    this.flags = copied(new Uint8Array(capacity), this.flags);
+    this.weight = copied(new Float32Array(capacity), this.weight);
+    this.activeAt = copied(new Float64Array(capacity), this.activeAt);
+    this.restUntil = copied(new Float64Array(capacity), this.restUntil);
+  }
+}
+
+function copied<A extends { set(from: A): void }>(to: A, from: A): A {
+  to.set(from);
+  return to;
+}
+
+const ASKS = 1;
+const PINNED = 2;
+
+export interface ChoicePolicy {
+  /** HTTP connections silent for this long cannot be told any more, ms. */
+  readonly silentMs: number;
+  /** Responses open for this long cannot be waited for, ms. */
+  readonly longMs: number;
+  /** Rest of a connection that has just been moved, ms. */
+  readonly restMs: number;
+}
+
+/** 60 s, 5 s and 5 min: DESIGN section 4. */
+export const choiceDefaults: ChoicePolicy = { silentMs: 60_000, longMs: 5_000, restMs: 300_000 };
+
+export class Choice {
+  readonly links: Links;
+  readonly #policy: ChoicePolicy;
+  readonly #head = new Int32Array(LISTS).fill(NIL);
+  readonly #tail = new Int32Array(LISTS).fill(NIL);
+  readonly #counts = new Int32Array(LISTS);
+  #count = 0;
+  #weight = 0;
+
+  constructor(links: Links, policy: ChoicePolicy = choiceDefaults) {
+    this.links = links;
+    this.#policy = policy;
+  }
+
+  /** Connections held. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Sum of weights held. */
+  get weight(): number {
+    return this.#weight;
+  }
+
+  countIn(list: number): number {
+    return this.#counts[list];
+  }
+
+  /** Connections that cannot be told to go now, however long we wait for a turn (resting ones can, later). */
+  get unmovable(): number {
+    return this.#counts[List.long] + this.#counts[List.silent] + this.#counts[List.pinned];
+  }
+
+  add(slot: number, options: { readonly now: number; readonly asks: boolean; readonly rests: boolean; readonly weight?: number }): void {
+    const { links } = this;
+    links.flags[slot] = options.asks ? ASKS : 0;
+    links.weight[slot] = options.weight ?? 1;
+    links.activeAt[slot] = options.now;
+    links.restUntil[slot] = options.rests ? options.now + this.#policy.restMs : 0;
+    this.#count++;
+    this.#weight += links.weight[slot];
+    this.#append(slot, this.#home(slot, options.now));
+  }
+
+  remove(slot: number): void {
+    this.#unlink(slot);
+    this.links.list[slot] = List.none;
+    this.#count--;
+    this.#weight -= this.links.weight[slot];
+    if (this.#count === 0) this.#weight = 0;
+  }
+
+  /** Something was read or written. */
+  touch(slot: number, now: number): void {
+    this.links.activeAt[slot] = now;
+    const list = this.links.list[slot];
+    if (list === List.busy || list === List.long || list === List.resting || list === List.pinned) return;
+    this.#move(slot, this.#home(slot, now));
+  }
+
+  /** A request, stream or write began: never chosen until `rest`. */
+  begin(slot: number, now: number): void {
+    this.links.activeAt[slot] = now;
+    this.#move(slot, List.busy);
+  }
+
+  /** The last thing in progress ended. */
+  end(slot: number, now: number): void {
+    this.links.activeAt[slot] = now;
+    this.#move(slot, this.#home(slot, now));
+  }
+
+  pin(slot: number, pinned: boolean, now: number): void {
+    const { flags, list } = this.links;
+    flags[slot] = pinned ? flags[slot] | PINNED : flags[slot] & ~PINNED;
+    if (list[slot] !== List.busy && list[slot] !== List.long) this.#move(slot, this.#home(slot, now));
+  }
+
+  /** Changes what a connection weighs; takes effect in the order at once. */
+  weigh(slot: number, weight: number, now: number): void {
+    this.#weight += weight - this.links.weight[slot];
+    this.links.weight[slot] = weight;
+    if (this.links.list[slot] >= List.idle) this.#move(slot, this.#home(slot, now));
+  }
+
+  /** Whether an HTTP/1.1 connection that asks now may be told. */
+  mayTell(slot: number, now: number): boolean {
+    return (this.links.flags[slot] & PINNED) === 0 && this.links.restUntil[slot] <= now;
+  }
+
+  /** Moves what fell silent, long or has rested to where it belongs now. Cheap: each slot moves once per change. */
+  sweep(now: number): void {
+    this.#sweep(List.busy, List.long, now - this.#policy.longMs);
+    this.#sweep(List.asking, List.silent, now - this.#policy.silentMs);
+    const { restUntil } = this.links;
+    for (let slot = this.#head[List.resting]; slot !== NIL && restUntil[slot] <= now; slot = this.#head[List.resting]) {
+      this.#move(slot, this.#home(slot, now));
+    }
+  }
+
+  /** Hands up to `count` of those that can be told to `take`, longest idle first; returns how many it took. */
+  pick(count: number, take: (slot: number) => boolean): number {
+    let taken = 0;
+    for (let list = LISTS - 1; list >= List.idle; list--) {
+      for (let left = this.#counts[list]; left > 0 && taken < count; left--) {
+        const slot = this.#head[list];
+        if (take(slot)) taken++;
+        // One that must stay for now (bytes unsent) goes to the end of its list; `take` may have removed the others.
+        else if (this.#head[list] === slot) this.#move(slot, list);
+      }
+    }
+    return taken;
+  }
+
+  /**
+   * The same by weight: few heavy ones rather than many light ones, none heavier than `heaviest` or than what is still
+   * asked for, at most `count`. Returns the weight taken.
+   */
+  pickWeight(amount: number, limits: { readonly heaviest: number; readonly count: number }, take: (slot: number) => boolean): number {
+    const { weight } = this.links;
+    let taken = 0;
+    let left = limits.count;
+    for (let list = LISTS - 1; list >= List.idle; list--) {
+      for (let look = this.#counts[list]; look > 0 && left > 0; look--) {
+        const slot = this.#head[list];
+        const most = Math.min(limits.heaviest, amount - taken);
+        // A class holds weights within a factor of two: where all of it is too heavy, go on to lighter ones.
+        if (classOf(most) < list - List.idle) break;
+        const slotWeight = weight[slot];
+        if (slotWeight <= most && take(slot)) {
+          taken += slotWeight;
+          left--;
+        } else if (this.#head[list] === slot) {
+          this.#move(slot, list);
+        }
+      }
+    }
+    return taken;
+  }
+
+  /** Connections that can be told at any time, resting ones left out. */
+  get tellable(): number {
+    let sum = 0;
+    for (let list = List.idle as number; list < LISTS; list++) sum += this.#counts[list];
+    return sum;
+  }
+
+  /** All slots, least recently active first within each list. */
+  *slots(): Generator<number> {
+    for (let list = List.busy as number; list < LISTS; list++) {
+      let slot = this.#head[list];
+      while (slot !== NIL) {
+        const next = this.links.next[slot];
+        yield slot;
+        slot = next;
+      }
+    }
+  }
+
+  #home(slot: number, now: number): number {
+    const flags = this.links.flags[slot];
+    if ((flags & PINNED) !== 0) return List.pinned;
+    if (this.links.restUntil[slot] > now) return List.resting;
+    return (flags & ASKS) !== 0 ? List.asking : List.idle + classOf(this.links.weight[slot]);
+  }
+
+  #sweep(from: number, to: number, before: number): void {
+    const { activeAt } = this.links;
+    for (let slot = this.#head[from]; slot !== NIL && activeAt[slot] <= before; slot = this.#head[from]) this.#move(slot, to);
+  }
+
+  #move(slot: number, list: number): void {
+    this.#unlink(slot);
+    this.#append(slot, list);
+  }
+
+  #append(slot: number, list: number): void {
+    const { links } = this;
+    const tail = this.#tail[list];
+    links.list[slot] = list;
+    links.prev[slot] = tail;
+    links.next[slot] = NIL;
+    if (tail === NIL) this.#head[list] = slot;
+    else links.next[tail] = slot;
+    this.#tail[list] = slot;
+    this.#counts[list]++;
+  }
+
+  #unlink(slot: number): void {
+    const { links } = this;
+    const list = links.list[slot];
+    const prev = links.prev[slot];
+    const next = links.next[slot];
+    if (prev === NIL) this.#head[list] = next;
+    else links.next[prev] = next;
+    if (next === NIL) this.#tail[list] = prev;
+    else links.prev[next] = prev;
+    this.#counts[list]--;
+  }
+}
+
+function classOf(weight: number): number {
+  if (!(weight > 0)) return 0;
+  return Math.max(0, Math.min(CLASSES - 1, Math.floor(Math.log2(weight)) + UNIT_CLASS));
+}

@@ -1,0 +1,42 @@
+// The one error class and the table of its codes. A message names the thing, the rule and the value.
+
+const brand = Symbol.for('evenkeel.error');
+
+/** Every code, what it means and what to do about it. The reference page `docs/reference/errors.md` lists the same codes. */
+export const errorCodes = {
+  EVENKEEL_BAD_OPTION: 'An option, flag or argument is unknown or outside its range. Correct it; nothing was started.',
+  EVENKEEL_ENGINE_UNREACHABLE: 'The engine did not answer. Check its address; the node keeps serving and sheds nothing.',
+  EVENKEEL_ENGINE_CLOSED: 'The engine was used after close(). This is a mistake in the calling code.',
+  EVENKEEL_PORT_TAKEN: 'Another process listens on the wanted address. Choose another port.',
+  EVENKEEL_NOT_SUPPORTED: 'The server handed to attach() is not of a kind that Evenkeel knows.',
+  EVENKEEL_ALREADY_ATTACHED: 'The server was attached before. Attach each server once.',
+  EVENKEEL_UNKNOWN_NODE: 'No node of that id is in the fleet. `evenkeel fleet status` lists the ids.',
+  EVENKEEL_UNKNOWN_CONNECTION: 'No connection of that id is open on the node.',
+  EVENKEEL_TOO_MANY_CLIENTS: 'The file limit of the machine does not allow that many clients. The message names the number that fits.',
+  EVENKEEL_NO_ANSWER: 'A node did not answer a request in time.',
+  EVENKEEL_LIMIT: 'A limit of the product was reached; the message names it.',
+  EVENKEEL_UNAUTHORIZED: 'The admin API was called without its token.',
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+export class EvenkeelError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'EvenkeelError';
+    this.code = code;
+    Object.defineProperty(this, brand, { value: true });
+  }
+
+  /** True for errors of any copy of this package, also one that another dependency installed. */
+  static is(value: unknown): value is EvenkeelError {
+    return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true;
+  }
+}
+
+/** Stops on a mistake of the programmer, also in production, with the reason. */
+export function assert(condition: boolean, why: string): asserts condition {
+  if (!condition) throw new Error(`assertion failed: ${why}`);
+}

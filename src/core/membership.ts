@@ -1,0 +1,141 @@
+// What nodes say of themselves, and what the others make of it: fresh, lapsed (silent, count kept for a while) or gone.
+// Freshness is judged by new sequence numbers on the watcher's own clock, so clocks of nodes need not agree.
+
+export type NodeState = 'up' | 'draining' | 'left';
+
+/** Signs that a node suffers. */
+export interface Strain {
+  /** Mean delay of the event loop over the last second, ms. */
+  readonly eventLoopDelayMs: number;
+  /** Mean time from accept to the first real request or finished handshake, ms. */
+  readonly handshakeMs: number;
+  /** Connections or handshakes refused per second. */
+  readonly refusedPerS: number;
+}
+
+/** Running totals since the node's process started. They only grow; the account of moves in flight is made from them. */
+export interface Totals {
+  /** Connections that carried a real request (probes do not count). */
+  readonly opened: number;
+  /** Connections that an order made end. */
+  readonly shed: number;
+  /** Connections that a drain made end. */
+  readonly drained: number;
+  /** Connections that ended otherwise: clients that left, age limits, errors. */
+  readonly closed: number;
+  /** Arrivals under a running plan while the node was above its target. */
+  readonly bounced: number;
+  /** Connections cut by a drain's deadline. */
+  readonly forced: number;
+}
+
+/** What a node says of itself every second. */
+export interface NodeRecord {
+  /** Stable name of the node in its fleet. */
+  readonly id: string;
+  /** New at every start of the process. */
+  readonly incarnation: string;
+  /** One more with every record of this incarnation. */
+  readonly sequence: number;
+  /** Where clients reach the node, for people and for directed moves. */
+  readonly address: string;
+  readonly state: NodeState;
+  readonly version: string;
+  /** Wall time of the start, ms since 1970. */
+  readonly startedAt: number;
+  readonly connections: number;
+  /** Load in the node's own unit (see `balanceBy`). */
+  readonly load: number;
+  /** Share of the whole that the node should carry, relative to the others. */
+  readonly capacity: number;
+  /** Connections that cannot be told to go now: silent HTTP, long responses, pinned. */
+  readonly unmovable: number;
+  /** New connections per second that the node can admit. */
+  readonly admissionPerS: number;
+  readonly strain: Strain;
+  readonly totals: Totals;
+  readonly rotation: 'in' | 'out';
+  /** Highest term of an order that the node has seen. */
+  readonly term: number;
+  /** Where a drain stands: when it must be done (ms from this record) and how fast it sheds. */
+  readonly drain: { readonly remainingMs: number; readonly perS: number } | null;
+  /** True when clients of the node can be told where to go. */
+  readonly directed: boolean;
+}
+
+export type Presence = 'fresh' | 'lapsed';
+
+/** One node in the view. */
+export interface Seen {
+  readonly record: NodeRecord;
+  /** When the watcher saw the sequence advance for the last time, on its own clock. */
+  readonly freshAt: number;
+  readonly presence: Presence;
+}
+
+/** The fleet as one watcher sees it. */
+export interface View {
+  readonly nodes: ReadonlyMap<string, Seen>;
+  /** When a node joined, left, lapsed or started anew for the last time. */
+  readonly changedAt: number;
+  /** When the last drain ended, or -Infinity. */
+  readonly drainEndedAt: number;
+  /** When the watcher last saw any record advance. */
+  readonly freshAt: number;
+}
+
+/** A record older than this is not fresh: three missed seconds. */
+export const FRESH_MS = 3_000;
+/** A record that lapses without a goodbye keeps its count and target for this long (DESIGN section 4). */
+export const LAPSED_MS = 15_000;
+
+export const emptyView = (now: number): View => ({ nodes: new Map(), changedAt: now, drainEndedAt: -Infinity, freshAt: -Infinity });
+
+/** The next view, from the records that the engine holds now. Pure; repeated or reordered records change nothing. */
+export function observe(view: View, records: readonly NodeRecord[], now: number): View {
+  const nodes = new Map<string, Seen>();
+  const left = new Set<string>();
+  let { changedAt, drainEndedAt, freshAt } = view;
+  const changed = (): void => void (changedAt = now);
+
+  for (const record of records) {
+    const before = view.nodes.get(record.id);
+    if (record.state === 'left') {
+      left.add(record.id);
+      if (before !== undefined) {
+        changed();
+        if (before.record.state === 'draining') drainEndedAt = now;
+      }
+      continue;
+    }
+    if (before === undefined || isNewStart(before.record, record)) {
+      if (before?.record.state === 'draining') drainEndedAt = now;
+      changed();
+      freshAt = now;
+      nodes.set(record.id, { record, freshAt: now, presence: 'fresh' });
+    } else if (record.incarnation === before.record.incarnation && record.sequence > before.record.sequence) {
+      if (before.presence === 'lapsed') changed();
+      if (before.record.state === 'draining' && record.state === 'up') drainEndedAt = now;
+      freshAt = now;
+      nodes.set(record.id, { record, freshAt: now, presence: 'fresh' });
+    }
+  }
+  for (const [id, seen] of view.nodes) {
+    if (nodes.has(id) || left.has(id)) continue;
+    const silentMs = now - seen.freshAt;
+    if (silentMs > LAPSED_MS) {
+      changed();
+      if (seen.record.state === 'draining') drainEndedAt = now;
+      continue;
+    }
+    const presence: Presence = silentMs > FRESH_MS ? 'lapsed' : 'fresh';
+    if (presence !== seen.presence) changed();
+    nodes.set(id, presence === seen.presence ? seen : { ...seen, presence });
+  }
+  return { nodes, changedAt, drainEndedAt, freshAt };
+}
+
+/** A record of another process start counts only when that start is the later one, so an old record cannot bring back the dead. */
+function isNewStart(before: NodeRecord, record: NodeRecord): boolean {
+  return record.incarnation !== before.incarnation && record.startedAt >= before.startedAt;
+}

@@ -1,0 +1,71 @@
+// The engine port: what the nodes of a fleet share. Small groups of calls, each with its guarantees in words.
+// `memory`, `local` and `redis` run one conformance suite (test/engines).
+import type { Listen } from '../core/event.ts';
+import type { NodeRecord } from '../core/membership.ts';
+
+/** JSON: what travels through an engine must survive JSON.stringify and JSON.parse unchanged. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** A lease as its holder knows it. */
+export interface Lease {
+  /**
+   * Grows with every change of holder, never with a renewal. Whoever acts under a lease carries it along, and whoever
+   * is acted upon refuses a smaller one. An engine that forgot its state may start again at a small number.
+   */
+  readonly fence: number;
+}
+
+export type EngineHealth = { readonly state: 'connected' } | { readonly state: 'unreachable'; readonly since: number; readonly reason: string };
+
+export interface Engine {
+  /** `memory`, `local` or `redis`; for logs and status. */
+  readonly kind: string;
+  /** Now. An engine that was never reached is `unreachable`. */
+  health(): EngineHealth;
+  /** Told on every change between connected and unreachable. After `connected`, members announce themselves again. */
+  readonly onHealth: Listen<EngineHealth>;
+
+  /**
+   * Members. Stores the record for `ttlMs`; a later put of the same id replaces it. A put of an older incarnation or
+   * of a smaller sequence of the same incarnation is ignored, so a put that was repeated or came late does no harm.
+   * `left` records are kept for their time to live like any other, so that all watchers see them.
+   */
+  putMember(record: NodeRecord, ttlMs: number): Promise<void>;
+  /** Every record whose time to live has not passed, in no order. May lag behind a put by the engine's latency, no more. */
+  listMembers(): Promise<readonly NodeRecord[]>;
+
+  /**
+   * Lease `name` for `holder`. Succeeds when it is free, lapsed, or held by the same holder (then it is renewed and
+   * keeps its fence). At most one holder at a time has an unlapsed lease, by the engine's clock; since clocks and
+   * delays differ, the fence and not the lease protects what is acted upon. Resolves to null when another holds it.
+   */
+  acquireLease(name: string, holder: string, ttlMs: number): Promise<Lease | null>;
+  /** Gives the lease back if `holder` has it; else does nothing. */
+  releaseLease(name: string, holder: string): Promise<void>;
+  /** Who holds the lease now, or null. */
+  leaseHolder(name: string): Promise<string | null>;
+
+  /**
+   * Commands. Sends to all inboxes named `to`: at most once, in order from one sender while the connection lasts,
+   * lost when nobody listens. Never rejects because nobody listens. Receivers must cope with loss.
+   */
+  send(to: string, message: Json): Promise<void>;
+  /** Opens the inbox `name`. Resolves when messages sent from now on will arrive. A listener must not throw. */
+  receive(name: string, listener: (message: Json) => void): Promise<Inbox>;
+
+  /** Small keyed state of the fleet (settings, verdicts): last write wins, kept until deleted or, for an engine in memory, until it ends. */
+  get(key: string): Promise<Json>;
+  /** Stores `value`, or deletes the key when it is null. At most 64 kB as JSON. */
+  set(key: string, value: Json): Promise<void>;
+
+  /** Gives back what this engine opened; calls under way reject. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+export interface Inbox {
+  /** Stops listening. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Sizes that every engine enforces with EVENKEEL_LIMIT. */
+export const engineLimits = { valueBytes: 65_536, messageBytes: 262_144, members: 10_000 } as const;

@@ -1,0 +1,24 @@
+// The real clock. Timers do not keep the process alive: what serves connections does.
+import type { Clock, Timer } from '../core/clock.ts';
+
+export const realClock: Clock = {
+  now: () => performance.now(),
+  wallTime: () => Date.now(),
+  after: (delayMs, task) => timer(setTimeout(task, delayMs)),
+  every: (intervalMs, task) => repeating(setInterval(task, intervalMs)),
+};
+
+/** Waits, and keeps the process alive meanwhile: for commands, not for the library. */
+export function sleep(delayMs: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, delayMs));
+}
+
+function timer(handle: NodeJS.Timeout): Timer {
+  handle.unref();
+  return { cancel: () => clearTimeout(handle) };
+}
+
+function repeating(handle: NodeJS.Timeout): Timer {
+  handle.unref();
+  return { cancel: () => clearInterval(handle) };
+}
