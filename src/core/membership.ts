@@ -48,7 +48,7 @@ export interface NodeRecord {
   readonly load: number;
   /** Share of the whole that the node should carry, relative to the others. */
   readonly capacity: number;
-  /** Connections that cannot be told to go now: silent HTTP, long responses, pinned. */
+  /** Connections that cannot be told to go now: silent HTTP, long responses, pinned, resting after a move. */
   readonly unmovable: number;
   /** New connections per second that the node can admit. */
   readonly admissionPerS: number;
@@ -57,6 +57,8 @@ export interface NodeRecord {
   readonly rotation: 'in' | 'out';
   /** Highest term of an order that the node has seen. */
   readonly term: number;
+  /** What the node has spent of its credit under that term, in the unit of its orders. */
+  readonly spent: number;
   /** Where a drain stands: when it must be done (ms from this record) and how fast it sheds. */
   readonly drain: { readonly remainingMs: number; readonly perS: number } | null;
   /** True when clients of the node can be told where to go. */
@@ -70,7 +72,17 @@ export interface Seen {
   readonly record: NodeRecord;
   /** When the watcher saw the sequence advance for the last time, on its own clock. */
   readonly freshAt: number;
+  /** When the watcher first saw this start of the node. */
+  readonly joinedAt: number;
   readonly presence: Presence;
+}
+
+/** The present series of drains: nodes that started after it began have been renewed. */
+export interface Roll {
+  /** Wall time at which the roll began, ms since 1970; null when no drain was seen for `ROLL_OVER_MS`. */
+  readonly since: number | null;
+  /** When a drain was last seen going on, on the watcher's clock, or -Infinity. */
+  readonly seenAt: number;
 }
 
 /** The fleet as one watcher sees it. */
@@ -78,62 +90,66 @@ export interface View {
   readonly nodes: ReadonlyMap<string, Seen>;
   /** When a node joined, left, lapsed or started anew for the last time. */
   readonly changedAt: number;
-  /** When the last drain ended, or -Infinity. */
-  readonly drainEndedAt: number;
+  readonly roll: Roll;
   /** When the watcher last saw any record advance. */
   readonly freshAt: number;
 }
 
 /** A record older than this is not fresh: three missed seconds. */
 export const FRESH_MS = 3_000;
+/** Drains that follow each other within this time are one roll (DESIGN section 4, quiet times). */
+export const ROLL_OVER_MS = 120_000;
 /** A record that lapses without a goodbye keeps its count and target for this long (DESIGN section 4). */
 export const LAPSED_MS = 15_000;
 
-export const emptyView = (now: number): View => ({ nodes: new Map(), changedAt: now, drainEndedAt: -Infinity, freshAt: -Infinity });
+export const noRoll: Roll = { since: null, seenAt: -Infinity };
+
+/** What a watcher knows at its start; `roll` may come from the watcher before it. */
+export const emptyView = (now: number, roll: Roll = noRoll): View => ({ nodes: new Map(), changedAt: now, freshAt: -Infinity, roll });
 
 /** The next view, from the records that the engine holds now. Pure; repeated or reordered records change nothing. */
-export function observe(view: View, records: readonly NodeRecord[], now: number): View {
+export function observe(view: View, records: readonly NodeRecord[], time: { readonly now: number; readonly wall: number }): View {
+  const { now } = time;
   const nodes = new Map<string, Seen>();
   const left = new Set<string>();
-  let { changedAt, drainEndedAt, freshAt } = view;
-  const changed = (): void => void (changedAt = now);
-
+  let changed = false;
+  let freshAt = view.freshAt;
   for (const record of records) {
     const before = view.nodes.get(record.id);
     if (record.state === 'left') {
-      left.add(record.id);
-      if (before !== undefined) {
-        changed();
-        if (before.record.state === 'draining') drainEndedAt = now;
-      }
+      if (before === undefined || before.record.incarnation === record.incarnation) left.add(record.id);
       continue;
     }
-    if (before === undefined || isNewStart(before.record, record)) {
-      if (before?.record.state === 'draining') drainEndedAt = now;
-      changed();
-      freshAt = now;
-      nodes.set(record.id, { record, freshAt: now, presence: 'fresh' });
-    } else if (record.incarnation === before.record.incarnation && record.sequence > before.record.sequence) {
-      if (before.presence === 'lapsed') changed();
-      if (before.record.state === 'draining' && record.state === 'up') drainEndedAt = now;
-      freshAt = now;
-      nodes.set(record.id, { record, freshAt: now, presence: 'fresh' });
-    }
+    const starts = before === undefined || isNewStart(before.record, record);
+    const advances = !starts && record.incarnation === before.record.incarnation && record.sequence > before.record.sequence;
+    if (!starts && !advances) continue;
+    freshAt = now;
+    changed ||= starts || before?.presence === 'lapsed';
+    nodes.set(record.id, { record, freshAt: now, joinedAt: starts ? now : before.joinedAt, presence: 'fresh' });
   }
   for (const [id, seen] of view.nodes) {
-    if (nodes.has(id) || left.has(id)) continue;
+    if (nodes.has(id)) continue;
     const silentMs = now - seen.freshAt;
-    if (silentMs > LAPSED_MS) {
-      changed();
-      if (seen.record.state === 'draining') drainEndedAt = now;
+    if (left.has(id) || silentMs > LAPSED_MS) {
+      changed = true;
       continue;
     }
     const presence: Presence = silentMs > FRESH_MS ? 'lapsed' : 'fresh';
-    if (presence !== seen.presence) changed();
+    changed ||= presence !== seen.presence;
     nodes.set(id, presence === seen.presence ? seen : { ...seen, presence });
   }
-  return { nodes, changedAt, drainEndedAt, freshAt };
+  return { nodes, changedAt: changed ? now : view.changedAt, freshAt, roll: nextRoll(view.roll, nodes, time) };
 }
+
+function nextRoll(roll: Roll, nodes: ReadonlyMap<string, Seen>, time: { readonly now: number; readonly wall: number }): Roll {
+  for (const seen of nodes.values()) {
+    if (seen.record.state === 'draining') return { since: roll.since ?? time.wall, seenAt: time.now };
+  }
+  return roll.since !== null && time.now - roll.seenAt > ROLL_OVER_MS ? noRoll : roll;
+}
+
+/** Whether the node was started after the present roll began. */
+export const isRenewed = (roll: Roll, record: NodeRecord): boolean => roll.since !== null && record.startedAt >= roll.since;
 
 /** A record of another process start counts only when that start is the later one, so an old record cannot bring back the dead. */
 function isNewStart(before: NodeRecord, record: NodeRecord): boolean {

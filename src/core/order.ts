@@ -12,8 +12,10 @@ export interface Order {
   readonly plan: string | null;
   /** What `floor` and `credit` count: connections, or load. */
   readonly unit: 'connections' | 'load';
-  /** The node's target: above it only, it sheds. */
+  /** Above this level only, it sheds: its target, or a level that it never reaches when it shall not shed. */
   readonly floor: number;
+  /** The node's fair share now, for status and for telling bounces. */
+  readonly target: number;
   /** All that the node may shed under this term, since the term began. */
   readonly credit: number;
   /** The node's part of the pace, per second: for spreading goodbyes within the tick. */

@@ -15,8 +15,16 @@ export interface Lease {
   readonly fence: number;
 }
 
+/** `since` is on the engine's clock (`Clock.now`). `reason` is for people and holds no secrets. */
 export type EngineHealth = { readonly state: 'connected' } | { readonly state: 'unreachable'; readonly since: number; readonly reason: string };
 
+/**
+ * Every call rejects with EvenkeelError: EVENKEEL_ENGINE_UNREACHABLE when no answer came within the engine's time limit
+ * (2 s; the call may have taken effect all the same, or may still), EVENKEEL_ENGINE_CLOSED after `close`, EVENKEEL_LIMIT
+ * beyond `engineLimits`, EVENKEEL_BAD_OPTION for arguments that are no JSON, empty names and the like. Calls do not
+ * throw before they return a promise. Calls wait for an engine that is being reached, and all but `send` are repeated
+ * when the link broke under them, since repeating them does no harm.
+ */
 export interface Engine {
   /** `memory`, `local` or `redis`; for logs and status. */
   readonly kind: string;
@@ -28,6 +36,7 @@ export interface Engine {
   /**
    * Members. Stores the record for `ttlMs`; a later put of the same id replaces it. A put of an older incarnation or
    * of a smaller sequence of the same incarnation is ignored, so a put that was repeated or came late does no harm.
+   * Which incarnation is older is told by `startedAt`. A record is taken as it is: do not change it after the call.
    * `left` records are kept for their time to live like any other, so that all watchers see them.
    */
   putMember(record: NodeRecord, ttlMs: number): Promise<void>;
@@ -36,7 +45,7 @@ export interface Engine {
 
   /**
    * Lease `name` for `holder`. Succeeds when it is free, lapsed, or held by the same holder (then it is renewed and
-   * keeps its fence). At most one holder at a time has an unlapsed lease, by the engine's clock; since clocks and
+   * keeps its fence; a lapsed lease gets a new fence, also for who had it last). At most one holder at a time has an unlapsed lease, by the engine's clock; since clocks and
    * delays differ, the fence and not the lease protects what is acted upon. Resolves to null when another holds it.
    */
   acquireLease(name: string, holder: string, ttlMs: number): Promise<Lease | null>;
@@ -47,10 +56,11 @@ export interface Engine {
 
   /**
    * Commands. Sends to all inboxes named `to`: at most once, in order from one sender while the connection lasts,
-   * lost when nobody listens. Never rejects because nobody listens. Receivers must cope with loss.
+   * lost when nobody listens. Never rejects because nobody listens. Receivers must cope with loss. The message is
+   * copied before the call returns; listeners run later, never inside the call, and get a frozen copy.
    */
   send(to: string, message: Json): Promise<void>;
-  /** Opens the inbox `name`. Resolves when messages sent from now on will arrive. A listener must not throw. */
+  /** Opens the inbox `name`. Resolves when messages sent from now on will arrive. A listener must not throw (what it throws is logged). */
   receive(name: string, listener: (message: Json) => void): Promise<Inbox>;
 
   /** Small keyed state of the fleet (settings, verdicts): last write wins, kept until deleted or, for an engine in memory, until it ends. */
@@ -67,5 +77,18 @@ export interface Inbox {
   close(): Promise<void>;
 }
 
-/** Sizes that every engine enforces with EVENKEEL_LIMIT. */
-export const engineLimits = { valueBytes: 65_536, messageBytes: 262_144, members: 10_000 } as const;
+/**
+ * Sizes that every engine enforces with EVENKEEL_LIMIT. Bytes are counted as JSON. `nameChars` holds for ids, addresses,
+ * versions, leases, inboxes and keys; `depth` for nested messages and values. `leases` and `inboxes` (names in use)
+ * bound what an engine in memory keeps; Redis has its own limits.
+ */
+export const engineLimits = {
+  valueBytes: 65_536,
+  messageBytes: 262_144,
+  members: 10_000,
+  keys: 10_000,
+  nameChars: 512,
+  depth: 64,
+  leases: 1_000,
+  inboxes: 10_000,
+} as const;

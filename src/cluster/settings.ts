@@ -1,0 +1,67 @@
+// What operators set for the whole fleet: kept in the engine, read by the coordinator at every tick, checked on the way in.
+import { z } from 'zod';
+import type { Engine, Json } from '../engine/engine.ts';
+import { noRoll, type Roll } from '../core/membership.ts';
+import type { Trial } from '../core/trial.ts';
+
+const settingsSchema = z.object({
+  rebalancing: z.discriminatedUnion('state', [
+    z.object({ state: z.literal('on') }),
+    /** Resumes by itself at this wall time, ms since 1970. */
+    z.object({ state: z.literal('paused'), until: z.number() }),
+    z.object({ state: z.literal('off') }),
+  ]),
+  /** Moves per second for the fleet; null: what the nodes were configured with. */
+  pacePerS: z.number().positive().nullable(),
+});
+
+export type FleetSettings = z.infer<typeof settingsSchema>;
+
+export const defaultSettings: FleetSettings = { rebalancing: { state: 'on' }, pacePerS: null };
+
+const SETTINGS = 'settings';
+const ROLL = 'roll';
+const TRIAL = 'step-out-trial';
+
+/** The settings in the engine; what cannot be read counts as not set. */
+export async function readSettings(engine: Engine): Promise<FleetSettings> {
+  const result = settingsSchema.safeParse(await engine.get(SETTINGS));
+  return result.success ? result.data : defaultSettings;
+}
+
+export async function writeSettings(engine: Engine, settings: FleetSettings): Promise<void> {
+  await engine.set(SETTINGS, settings);
+}
+
+export function isPaused(settings: FleetSettings, wall: number): boolean {
+  const { rebalancing } = settings;
+  return rebalancing.state === 'off' || (rebalancing.state === 'paused' && wall < rebalancing.until);
+}
+
+const rollSchema = z.object({ since: z.number(), seen: z.number() });
+
+/** The roll that the coordinator before this one knew of. Wall times, because clocks of processes have no common zero. */
+export async function readRoll(engine: Engine, time: { readonly now: number; readonly wall: number }): Promise<Roll> {
+  const result = rollSchema.safeParse(await engine.get(ROLL));
+  if (!result.success) return noRoll;
+  return { since: result.data.since, seenAt: time.now - Math.max(0, time.wall - result.data.seen) };
+}
+
+export async function writeRoll(engine: Engine, roll: Roll, time: { readonly now: number; readonly wall: number }): Promise<void> {
+  await engine.set(ROLL, roll.since === null ? null : { since: roll.since, seen: time.wall - (time.now - roll.seenAt) });
+}
+
+const trialSchema = z.discriminatedUnion('state', [
+  z.object({ state: z.literal('safe') }),
+  z.object({ state: z.literal('cuts'), node: z.string(), lost: z.number(), connections: z.number() }),
+]);
+
+/** The verdict of an earlier trial of stepping out of rotation, or that none was given. */
+export async function readTrial(engine: Engine): Promise<Trial> {
+  const result = trialSchema.safeParse(await engine.get(TRIAL));
+  return result.success ? result.data : { state: 'waiting' };
+}
+
+export async function writeTrial(engine: Engine, trial: Trial): Promise<void> {
+  if (trial.state === 'safe' || trial.state === 'cuts') await engine.set(TRIAL, trial as unknown as Json);
+}

@@ -1,0 +1,367 @@
+// The coordinator's brain: from the view, once a second, to one order per node. Deterministic: it reads no clock and no dice,
+// so the simulator and the fleet run the same code.
+import { inFlight, newAccount, settle, type Account } from './account.ts';
+import { isIneffective, noEffect, observeEffect, type Effect } from './effect.ts';
+import { slowStart, type FleetNode } from './fleet.ts';
+import { TokenBucket } from './limiter.ts';
+import { isRenewed, type NodeRecord, type Seen, type View } from './membership.ts';
+import type { Order } from './order.ts';
+import { fullPace, pace, suffers, throttle, type PacePolicy, type Throttle } from './pace.ts';
+import { plan, type Landing, type Plan, type PlanPolicy, type Shed } from './planner.ts';
+import { quietReason, type QuietPolicy, type QuietReason } from './quiet.ts';
+import { isConfirmed, isOut, noSteering, steer, type SteeredNode, type Steering, type SteeringPolicy } from './steering.ts';
+import { stepTrial, type Trial } from './trial.ts';
+
+export interface CoordinationPolicy {
+  readonly plan: PlanPolicy;
+  readonly pace: PacePolicy;
+  readonly quiet: QuietPolicy;
+  readonly steering: SteeringPolicy;
+  /** Whether full nodes may step out of rotation: `try` finds out first whether the balancer bears it. */
+  readonly stepOut: boolean | 'try';
+  readonly balanceBy: 'connections' | 'load';
+  /** Ramp of a fresh node's weight, ms; 0: none. */
+  readonly slowStartMs: number;
+  /** Moves per connection that the bucket holds, refilled by one an hour; null: no bucket. */
+  readonly movesPerConnection: number | null;
+}
+
+export interface CoordinationInput {
+  readonly now: number;
+  readonly view: View;
+  readonly paused: boolean;
+  readonly policy: CoordinationPolicy;
+}
+
+type Phase = { readonly state: 'idle' } | { readonly state: 'moving'; readonly plan: string; readonly since: number; readonly shedding: ReadonlySet<string> };
+
+/** What the coordinator makes of the fleet, for people. */
+export interface Outlook {
+  readonly rebalancing: 'idle' | 'moving' | 'waiting';
+  /** Why it waits; null when it does not. */
+  readonly reason: QuietReason | null;
+  readonly plan: string | null;
+  readonly landing: Landing;
+  readonly imbalance: number;
+  readonly even: boolean;
+  readonly targets: ReadonlyMap<string, number>;
+  readonly sheds: readonly Shed[];
+  readonly inFlight: number;
+  readonly perS: number;
+  readonly stuck: number;
+  readonly effect: Effect;
+  readonly trial: Trial;
+  /** The balancer was told that nodes stepped out, and went on sending. */
+  readonly rotationIgnored: boolean;
+}
+
+export interface Outcome {
+  readonly orders: ReadonlyMap<string, Order>;
+  readonly outlook: Outlook;
+}
+
+/** Nobody sheds below this: the floor of an order that moves nothing. JSON has no Infinity. */
+const NO_FLOOR = Number.MAX_SAFE_INTEGER;
+/** How far ahead a receiver looks when it decides to step out before it overfills, s: one record, one order, one check. */
+const LOOK_AHEAD_S = 2;
+const TRICKLE = 1 / 4;
+
+interface Situation extends CoordinationInput {
+  readonly nodes: readonly FleetNode[];
+  readonly fresh: readonly Seen[];
+  readonly flying: number;
+  readonly landing: Landing;
+  readonly plan: Plan;
+  readonly quiet: QuietReason | null;
+}
+
+export class Coordination {
+  readonly #term: number;
+  readonly #id: string;
+  #sequence = 0;
+  #account: Account = newAccount;
+  #throttle: Throttle = fullPace;
+  #effect: Effect = noEffect;
+  #steering: Steering = noSteering;
+  #trial: Trial;
+  #phase: Phase = { state: 'idle' };
+  #plans = 0;
+  #naturalPerS = 0;
+  #opened = new Map<string, number>();
+  #bucket: TokenBucket | null = null;
+  readonly #credits = new Map<string, number>();
+  #tickedAt: number | null = null;
+
+  /** `term` is higher than all that were seen before; `trial` is the verdict kept from earlier terms. */
+  constructor(options: { readonly id: string; readonly term: number; readonly trial: Trial }) {
+    this.#id = options.id;
+    this.#term = options.term;
+    this.#trial = options.trial;
+  }
+
+  tick(input: CoordinationInput): Outcome {
+    const { now, view, policy } = input;
+    const passedS = this.#tickedAt === null ? 0 : Math.min(5, (now - this.#tickedAt) / 1000);
+    this.#tickedAt = now;
+    const seen = [...view.nodes.values()].sort((a, b) => (a.record.id < b.record.id ? -1 : 1));
+    const fresh = seen.filter(({ presence }) => presence === 'fresh');
+    this.#account = settle(this.#account, fresh.map(({ record }) => record), now);
+    const flying = inFlight(this.#account);
+    const nodes = seen.map((one) => fleetNode(one, now, policy));
+    const landing = this.#landing(fresh, policy, now);
+    const shedding = this.#phase.state === 'moving' ? this.#phase.shedding : new Set<string>();
+    const planned = plan(
+      { nodes, inFlight: policy.balanceBy === 'load' ? 0 : flying, landing, shedding, unit: policy.balanceBy, preferred: preferredForDrains(view) },
+      policy.plan,
+    );
+    let quiet = quietReason(view, input.paused, now, policy.quiet);
+    if (quiet === null && isIneffective(this.#effect, now)) quiet = 'ineffective';
+    const situation: Situation = { ...input, nodes, fresh, flying, landing, plan: planned, quiet };
+    this.#observeArrivals(situation, passedS);
+    this.#enterPhase(situation);
+    this.#observeTrial(situation);
+    this.#steer(situation);
+    const perS = this.#pace(situation, passedS);
+    const orders = this.#orders(situation, perS, passedS);
+    return { orders, outlook: this.#outlook(situation, perS) };
+  }
+
+  #landing(fresh: readonly Seen[], policy: CoordinationPolicy, now: number): Landing {
+    if (fresh.length > 0 && fresh.every(({ record }) => record.directed)) return 'directed';
+    const may = policy.stepOut === true || (policy.stepOut === 'try' && this.#trial.state === 'safe');
+    const room = fresh.length - Math.max(2, Math.ceil(fresh.length * policy.steering.minInRotation));
+    return may && room > 0 && now >= this.#steering.ignoredUntil ? 'steered' : 'lottery';
+  }
+
+  /** One function moves the phase: a plan begins, goes on, or is over. */
+  #enterPhase(situation: Situation): void {
+    const { plan: planned, quiet, now, nodes, flying } = situation;
+    const sheds = planned.sheds.filter((shed) => !shed.drain);
+    const room = nodes.some((node) => node.role === 'up' && node.amount < (planned.targets.get(node.id) ?? 0));
+    if (quiet !== null || !room) {
+      this.#phase = { state: 'idle' };
+      return;
+    }
+    const shedding = new Set(sheds.map(({ id }) => id));
+    if (this.#phase.state === 'moving') {
+      // The plan is over when nobody sheds and what was told has landed: until then full nodes stay out of rotation.
+      const landed = flying <= Math.max(2, nodes.reduce((sum, node) => sum + node.amount, 0) * 0.002);
+      this.#phase = shedding.size === 0 && landed ? { state: 'idle' } : { ...this.#phase, shedding };
+    } else if (shedding.size > 0) {
+      this.#plans++;
+      this.#phase = { state: 'moving', plan: `${this.#term}.${this.#plans}`, since: now, shedding };
+    }
+  }
+
+  #observeArrivals(situation: Situation, passedS: number): void {
+    const { fresh, plan: planned, now } = situation;
+    let arrivals = 0;
+    for (const { record } of fresh) {
+      const before = this.#opened.get(record.id) ?? record.totals.opened;
+      arrivals += Math.max(0, record.totals.opened - before);
+      this.#opened.set(record.id, record.totals.opened);
+    }
+    if (passedS > 0 && this.#phase.state === 'idle' && situation.flying === 0) {
+      this.#naturalPerS += (arrivals / passedS - this.#naturalPerS) * Math.min(1, passedS * 0.3);
+    }
+    const below = situation.nodes.filter((node) => node.role === 'up' && node.amount < (planned.targets.get(node.id) ?? 0)).length;
+    const up = situation.nodes.filter((node) => node.role === 'up').length;
+    this.#effect = observeEffect(this.#effect, {
+      now,
+      excess: planned.excess,
+      told: this.#account.told,
+      odds: situation.landing === 'lottery' ? below / Math.max(1, up) : 1,
+      comparable: this.#phase.state === 'moving' && now - situation.view.changedAt > situation.policy.quiet.stableMs && situation.policy.balanceBy === 'connections',
+    });
+  }
+
+  #observeTrial(situation: Situation): void {
+    if (situation.policy.stepOut !== 'try') return;
+    const quiet = situation.quiet === null && this.#phase.state === 'idle' && situation.plan.even;
+    const nodes = situation.fresh.map(({ record }) => ({ id: record.id, connections: record.connections, closed: record.totals.closed }));
+    this.#trial = stepTrial(this.#trial, nodes, quiet, situation.now);
+  }
+
+  #steer(situation: Situation): void {
+    const { policy, view, now, landing, fresh, quiet } = situation;
+    const mayStep = landing === 'steered';
+    const rolling = quiet === 'drain' && view.roll.since !== null;
+    // A receiver that fell silent: everybody comes back at once.
+    const lapsed = fresh.length < view.nodes.size;
+    if (!mayStep || lapsed || (this.#phase.state === 'idle' && !rolling)) {
+      this.#steering = { steps: new Map(), ignoredUntil: this.#steering.ignoredUntil };
+      return;
+    }
+    const able = fresh.filter(({ record }) => record.state === 'up');
+    const steered = able.map((one) => this.#steered(one, situation, rolling));
+    // In a roll nobody waits for evidence: what lands elsewhere is gained, and nothing is shed because of it.
+    const patience = rolling ? { ...policy.steering, patienceMs: Infinity } : policy.steering;
+    this.#steering = steer(this.#steering, steered, now, patience);
+  }
+
+  #steered(one: Seen, situation: Situation, rolling: boolean): SteeredNode {
+    const { record } = one;
+    const { plan: planned, policy, view, flying, fresh } = situation;
+    const target = planned.targets.get(record.id) ?? 0;
+    const amount = policy.balanceBy === 'load' ? record.load : record.connections;
+    const out = isOut(this.#steering, record.id);
+    const inside = Math.max(1, fresh.length - this.#steering.steps.size);
+    const landing = out || policy.balanceBy === 'load' ? 0 : flying / inside + (this.#arrivalsAhead(situation) / inside) * LOOK_AHEAD_S;
+    const over = (amount + landing - target) / Math.max(1, target);
+    const old = rolling && !isRenewed(view.roll, record) ? 1 : 0;
+    // Who is out stays out until it is below its target, so that nobody flaps.
+    const urge = out ? over + 0.01 : over;
+    return { id: record.id, weight: record.capacity, opened: record.totals.opened, urge: old + urge };
+  }
+
+  /** Moves per second that are landing now. */
+  #arrivalsAhead(situation: Situation): number {
+    const left = situation.plan.moves;
+    return this.#phase.state === 'moving' ? Math.min(left / LOOK_AHEAD_S, this.#lastPerS) : 0;
+  }
+
+  #lastPerS = 0;
+
+  #pace(situation: Situation, passedS: number): number {
+    const { policy, now, plan: planned, nodes, fresh, view } = situation;
+    const up = fresh.filter(({ record }) => record.state === 'up');
+    const receiving = up.filter(({ record }) => amountOf(record, policy) < (planned.targets.get(record.id) ?? 0));
+    this.#throttle = throttle(this.#throttle, receiving.some(({ record }) => suffers(policy.pace, record)), now);
+    if (this.#phase.state !== 'moving') {
+      this.#lastPerS = 0;
+      return 0;
+    }
+    const drainsPerS = [...view.nodes.values()].reduce((sum, { record }) => sum + (record.drain?.perS ?? 0), 0);
+    // What is left over the time that is left: the same rate all the way, not one that fades out.
+    const remainingMs = policy.pace.withinMs - (now - this.#phase.since);
+    const moves = policy.balanceBy === 'load' ? this.#connectionsOf(planned, nodes, fresh) : planned.moves;
+    const input = { excess: moves, remainingMs, receivers: receiving.map(({ record }) => record), naturalPerS: this.#naturalPerS, drainsPerS };
+    let perS = pace(policy.pace, input, this.#throttle);
+    perS = this.#fromBucket(perS, situation, passedS);
+    this.#lastPerS = perS;
+    return perS;
+  }
+
+  /** Load to be moved, as a number of average connections. */
+  #connectionsOf(planned: Plan, nodes: readonly FleetNode[], fresh: readonly Seen[]): number {
+    const load = nodes.reduce((sum, node) => sum + node.amount, 0);
+    const connections = fresh.reduce((sum, { record }) => sum + record.connections, 0);
+    return load > 0 ? (planned.moves / load) * connections : 0;
+  }
+
+  #fromBucket(perS: number, situation: Situation, passedS: number): number {
+    const { policy, now, fresh } = situation;
+    if (policy.movesPerConnection === null) return perS;
+    const connections = fresh.reduce((sum, { record }) => sum + record.connections, situation.flying);
+    const size = Math.max(1, connections * policy.movesPerConnection);
+    const refill = connections / 3600;
+    this.#bucket ??= new TokenBucket({ perS: refill, burst: size, now });
+    this.#bucket.setRate(refill, size, now);
+    const taken = Math.min(perS * passedS, this.#bucket.available(now));
+    this.#bucket.take(now, taken);
+    return passedS > 0 ? taken / passedS : perS;
+  }
+
+  #orders(situation: Situation, perS: number, passedS: number): Map<string, Order> {
+    this.#sequence++;
+    const shares = this.#shares(situation, perS);
+    const orders = new Map<string, Order>();
+    for (const { record } of situation.fresh) {
+      const shed = situation.plan.sheds.find(({ id }) => id === record.id);
+      const share = shares.get(record.id) ?? 0;
+      orders.set(record.id, {
+        term: this.#term,
+        sequence: this.#sequence,
+        coordinator: this.#id,
+        plan: this.#phase.state === 'moving' ? this.#phase.plan : null,
+        unit: situation.policy.balanceBy,
+        floor: share > 0 && shed !== undefined ? shed.floor : NO_FLOOR,
+        target: situation.plan.targets.get(record.id) ?? 0,
+        credit: this.#credit(record, share > 0 ? shed : undefined, share * passedS, situation),
+        perS: share,
+        heaviest: shed === undefined || !Number.isFinite(shed.heaviest) ? NO_FLOOR : shed.heaviest,
+        rotation: this.#rotation(record.id),
+        targets: situation.plan.quotas.map(({ id, address, share: part }) => ({ id, address, share: part })),
+      });
+    }
+    return orders;
+  }
+
+  /** Each shedding node's part of the pace: by excess; a node that is not known to be out of rotation only trickles. */
+  #shares(situation: Situation, perS: number): Map<string, number> {
+    const shares = new Map<string, number>();
+    if (this.#phase.state !== 'moving' || perS <= 0) return shares;
+    const steered = situation.landing === 'steered';
+    const able = situation.plan.sheds.filter((shed) => !shed.drain && (!steered || isOut(this.#steering, shed.id)));
+    const whole = able.reduce((sum, shed) => sum + shed.count, 0);
+    for (const shed of able) {
+      const part = (perS * shed.count) / whole;
+      const trickles = steered && !isConfirmed(this.#steering, shed.id);
+      shares.set(shed.id, trickles ? Math.max(part * TRICKLE, Math.min(part, situation.policy.pace.leastPerS)) : part);
+    }
+    return shares;
+  }
+
+  /** Cumulative credit: grows by the node's share, never beyond what its last record leaves to be shed. */
+  #credit(record: NodeRecord, shed: Shed | undefined, grant: number, situation: Situation): number {
+    const spent = record.term === this.#term ? record.spent : 0;
+    const held = Math.max(spent, this.#credits.get(record.id) ?? 0);
+    if (shed === undefined) {
+      this.#credits.set(record.id, spent);
+      return spent;
+    }
+    const perConnection = situation.policy.balanceBy === 'load' && record.connections > 0 ? record.load / record.connections : 1;
+    // By load a few heavy connections may carry more than their share of the pace: the pace counts connections there.
+    const credit = situation.policy.balanceBy === 'load' ? spent + shed.count : Math.min(held + grant * perConnection, spent + shed.count);
+    this.#credits.set(record.id, credit);
+    return credit;
+  }
+
+  #rotation(id: string): 'in' | 'out' {
+    if (this.#trial.state === 'running' && this.#trial.node === id) return 'out';
+    return isOut(this.#steering, id) ? 'out' : 'in';
+  }
+
+  #outlook(situation: Situation, perS: number): Outlook {
+    const { plan: planned, quiet, landing, flying, now } = situation;
+    return {
+      rebalancing: this.#phase.state === 'moving' ? 'moving' : quiet === null ? 'idle' : 'waiting',
+      reason: quiet,
+      plan: this.#phase.state === 'moving' ? this.#phase.plan : null,
+      landing,
+      imbalance: planned.imbalance,
+      even: planned.even,
+      targets: planned.targets,
+      sheds: planned.sheds,
+      inFlight: flying,
+      perS,
+      stuck: planned.stuck,
+      effect: this.#effect,
+      trial: this.#trial,
+      rotationIgnored: now < this.#steering.ignoredUntil,
+    };
+  }
+}
+
+const amountOf = (record: NodeRecord, policy: CoordinationPolicy): number => (policy.balanceBy === 'load' ? record.load : record.connections);
+
+/** A record as the planner sees it. A node whose record lapsed keeps what it has, and its target. */
+function fleetNode(seen: Seen, now: number, policy: CoordinationPolicy): FleetNode {
+  const { record } = seen;
+  const byLoad = policy.balanceBy === 'load';
+  const perConnection = byLoad && record.connections > 0 ? record.load / record.connections : 1;
+  return {
+    id: record.id,
+    address: record.address,
+    amount: amountOf(record, policy),
+    unmovable: record.unmovable * perConnection,
+    weight: record.capacity * slowStart(now - seen.joinedAt, policy.slowStartMs),
+    role: record.state === 'draining' ? 'draining' : seen.presence === 'lapsed' ? 'keeping' : 'up',
+  };
+}
+
+/** In a roll, drained clients go to nodes that were renewed already, by version or by start: the others will restart too. */
+function preferredForDrains(view: View): ReadonlySet<string> | null {
+  const renewed = [...view.nodes.values()].filter(({ record, presence }) => record.state === 'up' && presence === 'fresh' && isRenewed(view.roll, record));
+  return renewed.length === 0 ? null : new Set(renewed.map(({ record }) => record.id));
+}

@@ -1,0 +1,68 @@
+// Does moving help? After each landing window the measured gain is compared with the predicted one; below half of it three
+// times running the fleet stops moving, says so with the figures, and tries again after 1, 2, 4 ... 60 minutes.
+import { LANDING_WINDOW_MS } from './account.ts';
+
+const STRIKES = 3;
+const LONGEST_PAUSE_MS = 3_600_000;
+/** Fewer moves than this in a window say nothing. */
+const FEWEST_MOVES = 20;
+
+interface Window {
+  readonly since: number;
+  readonly excess: number;
+  readonly told: number;
+  readonly predicted: number;
+}
+
+export interface Verdict {
+  readonly predicted: number;
+  readonly measured: number;
+}
+
+export interface Effect {
+  readonly window: Window | null;
+  readonly strikes: number;
+  readonly pausedUntil: number;
+  readonly pauses: number;
+  /** Figures of the last window that was judged. */
+  readonly last: Verdict | null;
+}
+
+export const noEffect: Effect = { window: null, strikes: 0, pausedUntil: -Infinity, pauses: 0, last: null };
+
+export interface EffectInput {
+  readonly now: number;
+  /** Sum of excess over targets now. */
+  readonly excess: number;
+  /** Moves told since the account began. */
+  readonly told: number;
+  /** Chance that a move lands on a node below its target. */
+  readonly odds: number;
+  /** False between plans and when membership changed: the window starts afresh. */
+  readonly comparable: boolean;
+}
+
+export const isIneffective = (effect: Effect, now: number): boolean => now < effect.pausedUntil;
+
+export function observeEffect(effect: Effect, input: EffectInput): Effect {
+  if (!input.comparable) return effect.window === null ? effect : { ...effect, window: null };
+  const { window } = effect;
+  if (window === null) return { ...effect, window: open(input) };
+  const predicted = window.predicted + Math.max(0, input.told - window.told) * input.odds;
+  const extended: Window = { ...window, told: input.told, predicted };
+  if (input.now - window.since < LANDING_WINDOW_MS) return { ...effect, window: extended };
+  return predicted < FEWEST_MOVES ? { ...effect, window: open(input) } : judge(effect, extended, input);
+}
+
+function judge(effect: Effect, window: Window, input: EffectInput): Effect {
+  const last: Verdict = { predicted: window.predicted, measured: window.excess - input.excess };
+  if (last.measured >= last.predicted / 2) return { ...effect, window: open(input), strikes: 0, pauses: 0, last };
+  const strikes = effect.strikes + 1;
+  if (strikes < STRIKES) return { ...effect, window: open(input), strikes, last };
+  const pauseMs = Math.min(LONGEST_PAUSE_MS, 60_000 * 2 ** effect.pauses);
+  return { window: null, strikes: 0, pausedUntil: input.now + pauseMs, pauses: effect.pauses + 1, last };
+}
+
+function open(input: EffectInput): Window {
+  return { since: input.now, excess: input.excess, told: input.told, predicted: 0 };
+}
