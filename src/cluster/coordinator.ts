@@ -3,7 +3,7 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import { Coordination, type CoordinationPolicy, type Outlook } from '../core/coordination.ts';
 import { EvenkeelError } from '../core/errors.ts';
-import { Event } from '../core/event.ts';
+import { Event, type Listen } from '../core/event.ts';
 import type { Log } from '../core/log.ts';
 import { emptyView, observe, type View } from '../core/membership.ts';
 import type { Engine, Json } from '../engine/engine.ts';
@@ -34,7 +34,7 @@ export class Coordinator {
   readonly #ports: CoordinatorPorts;
   readonly #outlooks = new Event<Outlook>();
   /** Told after every tick while this node leads. */
-  readonly onOutlook = this.#outlooks.on;
+  readonly onOutlook: Listen<Outlook> = this.#outlooks.on;
   #office: Office = { state: 'stopped' };
   #view: View;
   #outlook: Outlook | null = null;

@@ -4,18 +4,21 @@ import type { Engine, Json } from '../engine/engine.ts';
 import { noRoll, type Roll } from '../core/membership.ts';
 import type { Trial } from '../core/trial.ts';
 
-const settingsSchema = z.object({
+export interface FleetSettings {
+  /** `paused` resumes by itself at the wall time `until`, ms since 1970; `off` stays until somebody starts it. */
+  readonly rebalancing: { readonly state: 'on' } | { readonly state: 'paused'; readonly until: number } | { readonly state: 'off' };
+  /** Moves per second for the fleet; null: what the nodes were configured with. */
+  readonly pacePerS: number | null;
+}
+
+const settingsSchema: z.ZodType<FleetSettings> = z.object({
   rebalancing: z.discriminatedUnion('state', [
     z.object({ state: z.literal('on') }),
-    /** Resumes by itself at this wall time, ms since 1970. */
     z.object({ state: z.literal('paused'), until: z.number() }),
     z.object({ state: z.literal('off') }),
   ]),
-  /** Moves per second for the fleet; null: what the nodes were configured with. */
   pacePerS: z.number().positive().nullable(),
 });
-
-export type FleetSettings = z.infer<typeof settingsSchema>;
 
 export const defaultSettings: FleetSettings = { rebalancing: { state: 'on' }, pacePerS: null };
 
@@ -30,7 +33,7 @@ export async function readSettings(engine: Engine): Promise<FleetSettings> {
 }
 
 export async function writeSettings(engine: Engine, settings: FleetSettings): Promise<void> {
-  await engine.set(SETTINGS, settings);
+  await engine.set(SETTINGS, { rebalancing: settings.rebalancing, pacePerS: settings.pacePerS });
 }
 
 export function isPaused(settings: FleetSettings, wall: number): boolean {
@@ -38,7 +41,7 @@ export function isPaused(settings: FleetSettings, wall: number): boolean {
   return rebalancing.state === 'off' || (rebalancing.state === 'paused' && wall < rebalancing.until);
 }
 
-const rollSchema = z.object({ since: z.number(), seen: z.number() });
+const rollSchema: z.ZodType<{ since: number; seen: number }> = z.object({ since: z.number(), seen: z.number() });
 
 /** The roll that the coordinator before this one knew of. Wall times, because clocks of processes have no common zero. */
 export async function readRoll(engine: Engine, time: { readonly now: number; readonly wall: number }): Promise<Roll> {
@@ -51,7 +54,7 @@ export async function writeRoll(engine: Engine, roll: Roll, time: { readonly now
   await engine.set(ROLL, roll.since === null ? null : { since: roll.since, seen: time.wall - (time.now - roll.seenAt) });
 }
 
-const trialSchema = z.discriminatedUnion('state', [
+const trialSchema: z.ZodType<Trial & { state: 'safe' | 'cuts' }> = z.discriminatedUnion('state', [
   z.object({ state: z.literal('safe') }),
   z.object({ state: z.literal('cuts'), node: z.string(), lost: z.number(), connections: z.number() }),
 ]);

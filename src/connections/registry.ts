@@ -12,6 +12,8 @@ export interface RegistryPorts {
   readonly choice?: ChoicePolicy;
   /** Whether what arrives now rests for the cool-down (a plan is running), and whether it is a bounce. */
   readonly arrival: () => { readonly rests: boolean; readonly bounced: boolean };
+  /** Told when a connection was told to go. */
+  readonly left?: (connection: Connection, goodbye: Goodbye) => void;
 }
 
 type Counts = { -readonly [K in keyof Totals]: Totals[K] };
@@ -21,6 +23,7 @@ export class Registry {
   readonly totals: Counts = { opened: 0, shed: 0, drained: 0, closed: 0, bounced: 0, forced: 0 };
   readonly #clock: Clock;
   readonly #arrival: RegistryPorts['arrival'];
+  readonly #left: NonNullable<RegistryPorts['left']>;
   readonly #bySlot: (Connection | undefined)[] = [];
   readonly #free: number[] = [];
   /** Accepted, but nothing real was asked yet. */
@@ -33,6 +36,7 @@ export class Registry {
   constructor(ports: RegistryPorts) {
     this.#clock = ports.clock;
     this.#arrival = ports.arrival;
+    this.#left = ports.left ?? (() => {});
     this.choice = new Choice(new Links(256), ports.choice ?? choiceDefaults);
   }
 
@@ -137,6 +141,7 @@ export class Registry {
     connection.goodbye = goodbye;
     this.#leaving.add(connection);
     if (!counted) return;
+    this.#left(connection, goodbye);
     if (isMove(goodbye.reason)) this.totals.shed++;
     else if (goodbye.reason === 'drain') this.totals.drained++;
     else this.totals.closed++;

@@ -5,7 +5,7 @@ import type { Clock, Timer } from '../core/clock.ts';
 import { drainPhase, drainRate, type DrainPhase, type DrainPolicy } from '../core/drain.ts';
 import type { Goodbye, GoodbyeReason } from '../core/goodbye.ts';
 import { TokenBucket } from '../core/limiter.ts';
-import { accept, allowance, inForce, noOrder, spend, standingTerm, type Order, type Standing } from '../core/order.ts';
+import { accept, allowance, Dealer, inForce, noOrder, spend, standingTerm, type Order, type Standing } from '../core/order.ts';
 import type { Random } from '../core/random.ts';
 
 /** What retirement needs of the connections of a node. */
@@ -44,6 +44,7 @@ export class Retirement {
   readonly #drainPace: TokenBucket;
   /** All goodbyes, whatever the reason. */
   readonly #limit: TokenBucket;
+  readonly #dealer = new Dealer();
   #timer: Timer | null = null;
 
   constructor(ports: RetirementPorts) {
@@ -69,6 +70,11 @@ export class Retirement {
   /** Highest term seen. */
   get term(): number {
     return standingTerm(this.#standing);
+  }
+
+  /** What was spent of the credit under that term, in the unit of its orders. */
+  get spent(): number {
+    return this.#standing.state === 'ordered' ? this.#standing.shed : 0;
   }
 
   /** The order in force now, or null. */
@@ -112,12 +118,12 @@ export class Retirement {
   ask(slot: number, due: GoodbyeReason | null): Goodbye | null {
     const now = this.#clock.now();
     if (this.#draining.state === 'draining') {
-      if (this.#drainTurn(now)) return goodbye('drain', null);
+      if (this.#drainTurn(now)) return this.#goodbye('drain', null);
     } else {
       const order = this.order;
-      if (order !== null && this.#orderTurn(order, slot, now)) return goodbye('rebalance', order);
+      if (order !== null && this.#orderTurn(order, slot, now)) return this.#goodbye('rebalance', order);
     }
-    return due === null ? null : goodbye(due, null);
+    return due === null ? null : this.#goodbye(due, null);
   }
 
   /** Whether one more goodbye for age may be said now; takes its turn if so. */
@@ -140,8 +146,8 @@ export class Retirement {
     if (phase === 'notice') return;
     const all = phase !== 'goodbyes';
     const turns = all ? Infinity : this.#part(this.#drainPace.available(now));
-    const word = goodbye('drain', this.order);
-    const said = this.#herd.choice.pick(turns, (slot) => this.#herd.tell(slot, word));
+    const { order } = this;
+    const said = this.#herd.choice.pick(turns, (slot) => this.#herd.tell(slot, this.#goodbye('drain', order)));
     if (!all) this.#drainPace.take(now, said);
   }
 
@@ -149,8 +155,7 @@ export class Retirement {
     const turns = this.#part(Math.min(this.#orderPace.available(now), this.#limit.available(now)));
     if (turns < 1) return;
     const { choice } = this.#herd;
-    const word = goodbye('rebalance', order);
-    const tell = (slot: number): boolean => this.#herd.tell(slot, targeted(word, order, this.#random));
+    const tell = (slot: number): boolean => this.#herd.tell(slot, this.#goodbye('rebalance', order));
     let said = 0;
     if (order.unit === 'connections') {
       const allowed = Math.floor(allowance(this.#standing, choice.count, now));
@@ -206,20 +211,9 @@ export class Retirement {
     const { weight } = this.#herd.choice;
     return weight > 0 ? this.#herd.load() / weight : 0;
   }
-}
 
-function goodbye(reason: GoodbyeReason, order: Order | null): Goodbye {
-  return { reason, plan: order?.plan ?? null, target: null };
-}
-
-/** Deals one of the order's targets, by their shares. */
-function targeted(word: Goodbye, order: Order, random: Random): Goodbye {
-  if (order.targets.length === 0) return word;
-  let mark = random.next();
-  for (const target of order.targets) {
-    mark -= target.share;
-    if (mark <= 0) return { ...word, target: { id: target.id, address: target.address } };
+  #goodbye(reason: GoodbyeReason, order: Order | null): Goodbye {
+    const target = order === null ? null : this.#dealer.deal(order.targets);
+    return { reason, plan: order?.plan ?? null, target: target === null ? null : { id: target.id, address: target.address } };
   }
-  const last = order.targets[order.targets.length - 1];
-  return { ...word, target: { id: last.id, address: last.address } };
 }

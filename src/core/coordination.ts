@@ -64,6 +64,8 @@ export interface Outcome {
 const NO_FLOOR = Number.MAX_SAFE_INTEGER;
 /** How far ahead a receiver looks when it decides to step out before it overfills, s: one record, one order, one check. */
 const LOOK_AHEAD_S = 2;
+const STAY_OUT = 0.05;
+/** Part of the pace at which a node sheds before arrivals have shown that it is out of rotation. */
 const TRICKLE = 1 / 4;
 
 interface Situation extends CoordinationInput {
@@ -87,7 +89,8 @@ export class Coordination {
   #phase: Phase = { state: 'idle' };
   #plans = 0;
   #naturalPerS = 0;
-  #opened = new Map<string, number>();
+  readonly #opened = new Map<string, number>();
+  readonly #arrivalsPerS = new Map<string, number>();
   #bucket: TokenBucket | null = null;
   readonly #credits = new Map<string, number>();
   #tickedAt: number | null = null;
@@ -158,7 +161,9 @@ export class Coordination {
     let arrivals = 0;
     for (const { record } of fresh) {
       const before = this.#opened.get(record.id) ?? record.totals.opened;
-      arrivals += Math.max(0, record.totals.opened - before);
+      const came = Math.max(0, record.totals.opened - before);
+      arrivals += came;
+      if (passedS > 0) this.#arrivalsPerS.set(record.id, came / passedS);
       this.#opened.set(record.id, record.totals.opened);
     }
     if (passedS > 0 && this.#phase.state === 'idle' && situation.flying === 0) {
@@ -201,45 +206,30 @@ export class Coordination {
 
   #steered(one: Seen, situation: Situation, rolling: boolean): SteeredNode {
     const { record } = one;
-    const { plan: planned, policy, view, flying, fresh } = situation;
+    const { plan: planned, policy, view } = situation;
     const target = planned.targets.get(record.id) ?? 0;
     const amount = policy.balanceBy === 'load' ? record.load : record.connections;
-    const out = isOut(this.#steering, record.id);
-    const inside = Math.max(1, fresh.length - this.#steering.steps.size);
-    const landing = out || policy.balanceBy === 'load' ? 0 : flying / inside + (this.#arrivalsAhead(situation) / inside) * LOOK_AHEAD_S;
+    // A receiver leaves when what lands before the balancer has looked away fills it up.
+    const landing = (this.#arrivalsPerS.get(record.id) ?? 0) * LOOK_AHEAD_S;
     const over = (amount + landing - target) / Math.max(1, target);
     const old = rolling && !isRenewed(view.roll, record) ? 1 : 0;
-    // Who is out stays out until it is below its target, so that nobody flaps.
-    const urge = out ? over + 0.01 : over;
+    // Who is out stays out while it is about full, and before somebody who is about as full, so that nobody flaps.
+    const urge = isOut(this.#steering, record.id) ? over + STAY_OUT : over;
     return { id: record.id, weight: record.capacity, opened: record.totals.opened, urge: old + urge };
   }
-
-  /** Moves per second that are landing now. */
-  #arrivalsAhead(situation: Situation): number {
-    const left = situation.plan.moves;
-    return this.#phase.state === 'moving' ? Math.min(left / LOOK_AHEAD_S, this.#lastPerS) : 0;
-  }
-
-  #lastPerS = 0;
 
   #pace(situation: Situation, passedS: number): number {
     const { policy, now, plan: planned, nodes, fresh, view } = situation;
     const up = fresh.filter(({ record }) => record.state === 'up');
     const receiving = up.filter(({ record }) => amountOf(record, policy) < (planned.targets.get(record.id) ?? 0));
     this.#throttle = throttle(this.#throttle, receiving.some(({ record }) => suffers(policy.pace, record)), now);
-    if (this.#phase.state !== 'moving') {
-      this.#lastPerS = 0;
-      return 0;
-    }
+    if (this.#phase.state !== 'moving') return 0;
     const drainsPerS = [...view.nodes.values()].reduce((sum, { record }) => sum + (record.drain?.perS ?? 0), 0);
     // What is left over the time that is left: the same rate all the way, not one that fades out.
     const remainingMs = policy.pace.withinMs - (now - this.#phase.since);
     const moves = policy.balanceBy === 'load' ? this.#connectionsOf(planned, nodes, fresh) : planned.moves;
     const input = { excess: moves, remainingMs, receivers: receiving.map(({ record }) => record), naturalPerS: this.#naturalPerS, drainsPerS };
-    let perS = pace(policy.pace, input, this.#throttle);
-    perS = this.#fromBucket(perS, situation, passedS);
-    this.#lastPerS = perS;
-    return perS;
+    return this.#fromBucket(pace(policy.pace, input, this.#throttle), situation, passedS);
   }
 
   /** Load to be moved, as a number of average connections. */
@@ -266,8 +256,10 @@ export class Coordination {
     this.#sequence++;
     const shares = this.#shares(situation, perS);
     const orders = new Map<string, Order>();
+    const sheds = new Map(situation.plan.sheds.map((shed) => [shed.id, shed]));
+    const targets = situation.plan.quotas.map(({ id, address, share }) => ({ id, address, share }));
     for (const { record } of situation.fresh) {
-      const shed = situation.plan.sheds.find(({ id }) => id === record.id);
+      const shed = sheds.get(record.id);
       const share = shares.get(record.id) ?? 0;
       orders.set(record.id, {
         term: this.#term,
@@ -281,7 +273,7 @@ export class Coordination {
         perS: share,
         heaviest: shed === undefined || !Number.isFinite(shed.heaviest) ? NO_FLOOR : shed.heaviest,
         rotation: this.#rotation(record.id),
-        targets: situation.plan.quotas.map(({ id, address, share: part }) => ({ id, address, share: part })),
+        targets: shed === undefined ? [] : targets,
       });
     }
     return orders;

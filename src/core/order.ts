@@ -77,3 +77,23 @@ export function allowance(standing: Standing, amount: number, now: number): numb
   if (order === null || standing.state === 'none') return 0;
   return Math.max(0, Math.min(amount - order.floor, order.credit - standing.shed));
 }
+
+/** Deals targets by their shares, evenly all along: after k deals each has had k * share, give or take one. */
+export class Dealer {
+  readonly #owed = new Map<string, number>();
+
+  deal(targets: readonly OrderTarget[]): OrderTarget | null {
+    let best: OrderTarget | null = null;
+    let most = -Infinity;
+    for (const target of targets) {
+      const owed = (this.#owed.get(target.id) ?? 0) + target.share;
+      this.#owed.set(target.id, owed);
+      if (owed > most) {
+        most = owed;
+        best = target;
+      }
+    }
+    if (best !== null) this.#owed.set(best.id, most - 1);
+    return best;
+  }
+}

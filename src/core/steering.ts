@@ -53,7 +53,7 @@ export const isConfirmed = (steering: Steering, id: string): boolean => steering
 /** The next steering. `nodes` are those that could be in rotation (up and fresh). */
 export function steer(steering: Steering, nodes: readonly SteeredNode[], now: number, policy: SteeringPolicy): Steering {
   if (now < steering.ignoredUntil) return { steps: new Map(), ignoredUntil: steering.ignoredUntil };
-  const out = outOfRotation(steering, nodes, policy.minInRotation);
+  const out = outOfRotation(nodes, policy.minInRotation);
   const inside = nodes.filter((node) => !out.has(node.id));
   const steps = new Map<string, Step>();
   for (const node of nodes) {
@@ -72,15 +72,14 @@ export function steer(steering: Steering, nodes: readonly SteeredNode[], now: nu
   return { steps, ignoredUntil: -Infinity };
 }
 
-/** Those with the strongest urge, as many as may be out; who is out already stays before somebody new goes. */
-function outOfRotation(steering: Steering, nodes: readonly SteeredNode[], minInRotation: number): Set<string> {
+/** Those with the strongest urge, as many as may be out. */
+function outOfRotation(nodes: readonly SteeredNode[], minInRotation: number): Set<string> {
   const capacity = nodes.reduce((sum, node) => sum + node.weight, 0);
   const nodesIn = Math.max(2, Math.ceil(nodes.length * minInRotation));
   let mayLeave = nodes.length - nodesIn;
   let capacityMayLeave = capacity * (1 - minInRotation) + 1e-9;
   const out = new Set<string>();
-  const rank = (node: SteeredNode): number => node.urge + (steering.steps.has(node.id) ? node.urge * 0.1 : 0);
-  const candidates = nodes.filter((node) => node.urge > 0).sort((a, b) => rank(b) - rank(a) || (a.id < b.id ? -1 : 1));
+  const candidates = nodes.filter((node) => node.urge > 0).sort((a, b) => b.urge - a.urge || (a.id < b.id ? -1 : 1));
   for (const node of candidates) {
     if (mayLeave <= 0) break;
     if (node.weight > capacityMayLeave) continue;

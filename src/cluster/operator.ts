@@ -1,0 +1,165 @@
+// What operators do with a fleet, from any process that reaches its engine: look, ask nodes, and set what holds for all.
+import type { Clock } from '../core/clock.ts';
+import { EvenkeelError, type ErrorCode, errorCodes } from '../core/errors.ts';
+import { imbalance } from '../core/fleet.ts';
+import type { NodeRecord } from '../core/membership.ts';
+import type { Engine, Inbox, Json } from '../engine/engine.ts';
+import { LEASE, nodeInbox, readMessage, type Reply } from './messages.ts';
+import { isPaused, readSettings, writeSettings, type FleetSettings } from './settings.ts';
+
+const ANSWER_MS = 3_000;
+
+export interface OperatorPorts {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly fleet: string;
+  /** A name that no other operator has: its inbox. */
+  readonly name: string;
+}
+
+/** The answer of `fleet status` (DESIGN section 9). */
+export interface FleetStatus {
+  readonly fleet: string;
+  readonly imbalance: number;
+  readonly rebalancing: string;
+  /** Why it waits; null when it does not. */
+  readonly reason: string | null;
+  readonly coordinator: string | null;
+  readonly nodes: readonly NodeStatus[];
+}
+
+export interface NodeStatus {
+  readonly id: string;
+  readonly address: string;
+  readonly state: string;
+  readonly version: string;
+  readonly startedAt: number;
+  readonly connections: number;
+  /** null while nobody coordinates. */
+  readonly target: number | null;
+  readonly load: number;
+  readonly strain: NodeRecord['strain'];
+  readonly rotation: 'in' | 'out';
+}
+
+type Outlook = { readonly [key: string]: Json };
+
+export class Operator {
+  readonly #ports: OperatorPorts;
+  readonly #waiting = new Map<string, (reply: Reply) => void>();
+  #inbox: Inbox | null = null;
+  #asked = 0;
+
+  constructor(ports: OperatorPorts) {
+    this.#ports = ports;
+  }
+
+  async status(): Promise<FleetStatus> {
+    const { engine, clock, fleet } = this.#ports;
+    const [records, settings, coordinator] = await Promise.all([engine.listMembers(), readSettings(engine), engine.leaseHolder(LEASE)]);
+    const alive = this.#alive(records);
+    const outlook = await this.#outlook(coordinator);
+    const targets = outlook === null ? {} : (outlook['targets'] as Record<string, number>);
+    const paused = isPaused(settings, clock.wallTime());
+    return {
+      fleet,
+      imbalance: outlook === null ? imbalance(alive.map(asFleetNode)) : (outlook['imbalance'] as number),
+      rebalancing: paused ? settings.rebalancing.state : outlook === null ? 'nobody coordinates' : (outlook['rebalancing'] as string),
+      reason: outlook === null ? null : (outlook['reason'] as string | null),
+      coordinator,
+      nodes: alive.map((record) => ({
+        id: record.id,
+        address: record.address,
+        state: record.state,
+        version: record.version,
+        startedAt: record.startedAt,
+        connections: record.connections,
+        target: targets[record.id] ?? null,
+        load: record.load,
+        strain: record.strain,
+        rotation: record.rotation,
+      })),
+    };
+  }
+
+  /** The coordinator's plan as it stands, carried out or not; null while nobody coordinates. */
+  async plan(): Promise<Outlook | null> {
+    return this.#outlook(await this.#ports.engine.leaseHolder(LEASE));
+  }
+
+  /** Asks one node. Throws EVENKEEL_UNKNOWN_NODE when it is not in the fleet, EVENKEEL_NO_ANSWER when it is silent. */
+  async ask(node: string, verb: string, args: { readonly [name: string]: Json } = {}): Promise<Json> {
+    const { engine } = this.#ports;
+    const records = await engine.listMembers();
+    if (!records.some((record) => record.id === node && record.state !== 'left')) {
+      const known = records.map((record) => record.id).join(', ') || 'none';
+      throw new EvenkeelError('EVENKEEL_UNKNOWN_NODE', `node must be one of the fleet's (${known}), got ${node}`);
+    }
+    return this.#request(node, verb, args);
+  }
+
+  async nodes(): Promise<readonly NodeRecord[]> {
+    return this.#alive(await this.#ports.engine.listMembers());
+  }
+
+  async settings(): Promise<FleetSettings> {
+    return readSettings(this.#ports.engine);
+  }
+
+  async change(change: Partial<FleetSettings>): Promise<FleetSettings> {
+    const { engine } = this.#ports;
+    const settings = { ...(await readSettings(engine)), ...change };
+    await writeSettings(engine, settings);
+    return settings;
+  }
+
+  /** Closes the operator's inbox; the engine stays its owner's. */
+  async close(): Promise<void> {
+    await this.#inbox?.close();
+  }
+
+  async #outlook(coordinator: string | null): Promise<Outlook | null> {
+    if (coordinator === null) return null;
+    try {
+      return (await this.#request(coordinator, 'outlook', {})) as Outlook | null;
+    } catch (error) {
+      if (EvenkeelError.is(error) && error.code === 'EVENKEEL_NO_ANSWER') return null;
+      throw error;
+    }
+  }
+
+  /** Records that left are no nodes; one that lapsed shows until the engine drops it. */
+  #alive(records: readonly NodeRecord[]): readonly NodeRecord[] {
+    return records.filter((record) => record.state !== 'left').sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  async #request(node: string, verb: string, args: { readonly [name: string]: Json }): Promise<Json> {
+    const { engine, clock, name } = this.#ports;
+    const replyTo = `operator/${name}`;
+    this.#inbox ??= await engine.receive(replyTo, (message) => this.#hear(message));
+    const id = String(++this.#asked);
+    const reply = await new Promise<Reply | null>((resolve) => {
+      const timer = clock.after(ANSWER_MS, () => resolve(null));
+      this.#waiting.set(id, (got) => {
+        timer.cancel();
+        resolve(got);
+      });
+      engine.send(nodeInbox(node), { kind: 'request', id, replyTo, verb, args }).catch(() => resolve(null));
+    });
+    this.#waiting.delete(id);
+    if (reply === null) throw new EvenkeelError('EVENKEEL_NO_ANSWER', `node ${node} must answer ${verb} within ${ANSWER_MS} ms, got nothing`);
+    if (reply.error !== null) throw new EvenkeelError(knownCode(reply.code), reply.error);
+    return reply.value;
+  }
+
+  #hear(input: Json): void {
+    const message = readMessage(input);
+    if (message?.kind === 'reply') this.#waiting.get(message.id)?.(message);
+  }
+}
+
+const knownCode = (code: string | null): ErrorCode => (code !== null && code in errorCodes ? (code as ErrorCode) : 'EVENKEEL_NO_ANSWER');
+
+function asFleetNode(record: NodeRecord): { id: string; address: string; amount: number; unmovable: number; weight: number; role: 'up' | 'draining' } {
+  return { id: record.id, address: record.address, amount: record.connections, unmovable: 0, weight: record.capacity, role: record.state === 'up' ? 'up' : 'draining' };
+}

@@ -1,0 +1,173 @@
+// Options are read once: checked, filled with defaults and frozen. Each field gives its unit, its default and the reason for it.
+import { z } from 'zod';
+import type { CoordinationPolicy } from './coordination.ts';
+import type { DrainPolicy } from './drain.ts';
+import { EvenkeelError } from './errors.ts';
+import type { LifetimePolicy } from './lifetime.ts';
+import { paceDefaults } from './pace.ts';
+import { planDefaults } from './planner.ts';
+import { quietDefaults } from './quiet.ts';
+import { steeringDefaults } from './steering.ts';
+
+const fraction = z.number().min(0).max(1);
+const ms = z.number().int().min(0).max(86_400_000);
+const perS = z.number().positive().max(1_000_000);
+
+/** How the fleet is evened out. The same names are the knobs of the simulator's `evenkeel` policy. */
+export interface RebalanceOptions {
+  /** Begin when a node exceeds its target by this fraction. Default 0.1: less is not worth a reconnect. */
+  readonly start?: number | undefined;
+  /** Go on until every node is within this fraction. Default 0.02. */
+  readonly stop?: number | undefined;
+  /** Moves per second for the whole fleet. Default null: what moves the excess within `withinMs`. */
+  readonly pacePerS?: number | null | undefined;
+  /** Time in which a plan moves the excess, ms, while receivers bear it. Default 30,000. */
+  readonly withinMs?: number | undefined;
+  /**
+   * Whether full nodes leave the balancer's rotation while they shed. Default false, because some balancers cut the
+   * connections of an unhealthy target; true: you vouch for yours; 'try': find out in a quiet moment.
+   */
+  readonly stepOut?: boolean | 'try' | undefined;
+  /** Fraction of nodes and capacity that stays in rotation, never fewer than two nodes. Default 0.5. */
+  readonly minInRotation?: number | undefined;
+  /** What is evened out: the number of connections (default), or the load that nodes report. */
+  readonly balanceBy?: 'connections' | 'load' | undefined;
+  /** Ramp of a fresh node's weight, ms. Default 0: the pace protects it already. */
+  readonly slowStartMs?: number | undefined;
+  /** Moves per connection that may be used up before one an hour comes back. Default 5; null: no limit. */
+  readonly movesPerConnection?: number | null | undefined;
+  /** Membership must have been the same for this long, ms. Default 5,000. */
+  readonly stableMs?: number | undefined;
+  /** Rebalancing waits this long after a drain, ms. Default 120,000: a roll-out is not over between two nodes. */
+  readonly afterDrainMs?: number | undefined;
+  /** A receiver whose event loop runs later than this suffers and halves the pace, ms. Default 250. */
+  readonly strainDelayMs?: number | undefined;
+  /** The same for the time from accept to the first request or handshake, ms. Default 2,000. */
+  readonly strainHandshakeMs?: number | undefined;
+}
+
+export const rebalanceSchema: z.ZodType<RebalanceOptions> = z.strictObject({
+  start: z.number().min(0.001).max(10).optional(),
+  stop: z.number().min(0).max(10).optional(),
+  pacePerS: perS.nullable().optional(),
+  withinMs: ms.min(1_000).optional(),
+  stepOut: z.union([z.boolean(), z.literal('try')]).optional(),
+  minInRotation: fraction.optional(),
+  balanceBy: z.enum(['connections', 'load']).optional(),
+  slowStartMs: ms.optional(),
+  movesPerConnection: z.number().positive().max(1000).nullable().optional(),
+  stableMs: ms.optional(),
+  afterDrainMs: ms.optional(),
+  strainDelayMs: z.number().positive().max(60_000).optional(),
+  strainHandshakeMs: z.number().positive().max(60_000).optional(),
+});
+
+export function coordinationPolicy(options: RebalanceOptions): CoordinationPolicy {
+  const start = options.start ?? planDefaults.start;
+  const stop = options.stop ?? Math.min(planDefaults.stop, start);
+  if (stop > start) throw new EvenkeelError('EVENKEEL_BAD_OPTION', `rebalance.stop must not be greater than rebalance.start (${start}), got ${stop}`);
+  return {
+    plan: { start, stop },
+    pace: {
+      ...paceDefaults,
+      pacePerS: options.pacePerS ?? null,
+      withinMs: options.withinMs ?? paceDefaults.withinMs,
+      strainDelayMs: options.strainDelayMs ?? paceDefaults.strainDelayMs,
+      strainHandshakeMs: options.strainHandshakeMs ?? paceDefaults.strainHandshakeMs,
+    },
+    quiet: { stableMs: options.stableMs ?? quietDefaults.stableMs, afterDrainMs: options.afterDrainMs ?? quietDefaults.afterDrainMs },
+    steering: { ...steeringDefaults, minInRotation: options.minInRotation ?? steeringDefaults.minInRotation },
+    stepOut: options.stepOut ?? false,
+    balanceBy: options.balanceBy ?? 'connections',
+    slowStartMs: options.slowStartMs ?? 0,
+    movesPerConnection: options.movesPerConnection === undefined ? 5 : options.movesPerConnection,
+  };
+}
+
+/** When connections end by themselves. */
+export interface LifetimeOptions {
+  /** Requests after which an HTTP connection ends (nginx `keepalive_requests`). Default 0: no limit. */
+  readonly maxRequests?: number | undefined;
+  /** Fraction by which `maxRequests` varies downwards per connection. Default 0: exactly that many. */
+  readonly maxRequestsJitter?: number | undefined;
+  /** Age after which a connection ends, ms. Default 0: no limit. */
+  readonly maxAgeMs?: number | undefined;
+  /** Fraction by which `maxAgeMs` varies up and down. Default 0.1, as gRPC has it (proposal A9). */
+  readonly maxAgeJitter?: number | undefined;
+  /** Idle time after which an HTTP connection ends, ms. Default 75,000: longer than the 60 s of common balancers. */
+  readonly idleMs?: number | undefined;
+}
+
+export const lifetimeSchema: z.ZodType<LifetimeOptions> = z.strictObject({
+  maxRequests: z.number().int().min(0).max(1_000_000_000).optional(),
+  maxRequestsJitter: fraction.optional(),
+  maxAgeMs: ms.optional(),
+  maxAgeJitter: fraction.optional(),
+  idleMs: ms.min(1_000).optional(),
+});
+
+export function lifetimePolicy(options: LifetimeOptions): LifetimePolicy {
+  return {
+    maxRequests: options.maxRequests ?? 0,
+    maxRequestsJitter: options.maxRequestsJitter ?? 0,
+    maxAgeMs: options.maxAgeMs ?? 0,
+    maxAgeJitter: options.maxAgeJitter ?? 0.1,
+  };
+}
+
+/** How a node is emptied. */
+export interface DrainOptions {
+  /** From the signal to the last cut, ms. Default 30,000, as Kubernetes gives. */
+  readonly deadlineMs?: number | undefined;
+  /** Wait after readiness goes off, so that balancers notice, ms. Default 5,000. */
+  readonly noticeMs?: number | undefined;
+  /** Part of the deadline kept for the last goodbyes, ms. Default 5,000. */
+  readonly settleMs?: number | undefined;
+}
+
+export const drainSchema: z.ZodType<DrainOptions> = z.strictObject({ deadlineMs: ms.optional(), noticeMs: ms.optional(), settleMs: ms.optional() });
+
+export function drainPolicy(options: DrainOptions): DrainPolicy {
+  const deadlineMs = options.deadlineMs ?? 30_000;
+  // A short deadline shortens the default waits with it.
+  const noticeMs = options.noticeMs ?? Math.min(5_000, deadlineMs / 6);
+  const settleMs = options.settleMs ?? Math.min(5_000, deadlineMs / 6);
+  if (noticeMs + settleMs > deadlineMs) {
+    throw new EvenkeelError('EVENKEEL_BAD_OPTION', `drain.noticeMs + drain.settleMs must not exceed drain.deadlineMs (${deadlineMs}), got ${noticeMs + settleMs}`);
+  }
+  return { deadlineMs, noticeMs, settleMs };
+}
+
+/** Checks `input` and freezes it. Throws EVENKEEL_BAD_OPTION with the thing, the rule and the value of the first mistake. */
+export function readOptions<T>(schema: z.ZodType<T>, input: unknown, name: string): Readonly<T> {
+  const result = schema.safeParse(input);
+  if (result.success) return Object.freeze(result.data);
+  throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(result.error.issues[0], input, name), result.error);
+}
+
+/** One clear line for one mistake. */
+export function describeIssue(issue: z.core.$ZodIssue, input: unknown, name: string): string {
+  const path = [name, ...issue.path.map(String)].filter((part) => part !== '').join('.');
+  if (issue.code === 'unrecognized_keys') {
+    const keys = issue.keys.map((key) => [path, key].filter((part) => part !== '').join('.'));
+    return `${keys.join(', ')} is not known here`;
+  }
+  const value = issue.path.reduce<unknown>((at, key) => (typeof at === 'object' && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined), input);
+  return `${path || 'the input'} ${rule(issue)}, got ${shown(value)}`;
+}
+
+function rule(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'too_small') return `must be ${issue.inclusive === false ? 'greater than' : 'at least'} ${issue.minimum}`;
+  if (issue.code === 'too_big') return `must be at most ${issue.maximum}`;
+  if (issue.code === 'invalid_type') return `must be ${issue.expected === 'int' ? 'a whole number' : `of type ${issue.expected}`}`;
+  if (issue.code === 'invalid_value') return `must be one of ${issue.values.map(String).join(', ')}`;
+  if (issue.code === 'invalid_union') return 'must be of one of the kinds that the reference lists';
+  return `is not right (${issue.message})`;
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (typeof value === 'function') return 'a function';
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}

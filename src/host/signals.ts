@@ -1,0 +1,15 @@
+// Signals of the operating system, as a listener that can be taken away again.
+import type { Listening } from '../core/event.ts';
+
+export function onSignals(signals: readonly NodeJS.Signals[], listener: (signal: NodeJS.Signals) => void): Listening {
+  for (const signal of signals) process.on(signal, listener);
+  return {
+    stop: () => {
+      for (const signal of signals) process.removeListener(signal, listener);
+    },
+  };
+}
+
+export function exit(code: number): never {
+  process.exit(code);
+}

@@ -1,0 +1,202 @@
+/**
+ * The library: `evenkeel(options)` makes this process a node of a fleet, and `attach` hands it the servers whose
+ * connections it looks after.
+ *
+ * @module
+ */
+import { Server as NetServer } from 'node:net';
+import { z } from 'zod';
+import { EvenkeelError } from '../core/errors.ts';
+import type { Listen } from '../core/event.ts';
+import type { Goodbye } from '../core/goodbye.ts';
+import { silentLog, type Log } from '../core/log.ts';
+import { describeIssue } from '../core/options.ts';
+import type { Connection } from '../connections/connection.ts';
+import { connectionOf } from '../connections/socket-link.ts';
+import type { Attachment } from '../connections/ports.ts';
+import type { Engine } from '../engine/engine.ts';
+import { openEngine } from '../engine/open.ts';
+import { realClock } from '../host/clock.ts';
+import { loadSampler } from '../host/load.ts';
+import { freshName, realRandom } from '../host/random.ts';
+import { exit, onSignals } from '../host/signals.ts';
+import { FleetNode } from '../node/node.ts';
+import { nodeShape, readNodeOptions, type NodeOptions } from '../node/options.ts';
+import { attachTo, type Attachable } from './attach.ts';
+
+export { EvenkeelError, errorCodes, type ErrorCode } from '../core/errors.ts';
+export type { Goodbye, GoodbyeReason } from '../core/goodbye.ts';
+export type { Log } from '../core/log.ts';
+export type { DrainOptions, LifetimeOptions, RebalanceOptions } from '../core/options.ts';
+export type { NodeLimits, NodeOptions } from '../node/options.ts';
+export type { NodeRecord } from '../core/membership.ts';
+export type { Engine } from '../engine/engine.ts';
+export type { Attachable } from './attach.ts';
+
+export interface EvenkeelOptions extends NodeOptions {
+  /**
+   * What the nodes share: `local` (default: the processes of this machine, nothing to install), `local:NAME`, `memory`
+   * (this process alone), `redis://...`, or an engine that you opened.
+   */
+  readonly engine?: string | Engine | undefined;
+  /**
+   * Signals that drain this process and then end it with exit code 0; a second one ends it at once with 1. Default
+   * SIGTERM and SIGUSR2; `[]`: none, and you call `drain` yourself.
+   */
+  readonly signals?: readonly NodeJS.Signals[] | undefined;
+  /** Where facts go. Default: nowhere. A pino logger fits. */
+  readonly log?: Log | undefined;
+}
+
+/** This process as a node of its fleet. */
+export interface Evenkeel extends AsyncDisposable {
+  readonly id: string;
+  /** Looks after the connections of `server` from now on; before or after it listens. Attach each server once. */
+  attach(server: Attachable): Attachment;
+  /** Empties the node by its deadline, closes the attached servers' listening sockets, and resolves. Twice is once. */
+  drain(): Promise<void>;
+  /** Leaves the fleet at once. Open connections and servers stay yours. Twice is once. */
+  close(): Promise<void>;
+  /** What the node says of itself. */
+  status(): ReturnType<FleetNode['record']>;
+  /**
+   * Called when the connection under `of` (a socket, request, response or WebSocket) is wanted elsewhere while a response
+   * or stream is open on it, so that you end it between two events. Without it long responses are left alone.
+   */
+  onRetire(of: object, listener: (goodbye: Goodbye) => void): void;
+  /** Names the user of a connection, for tables and logs. */
+  setUser(of: object, user: string): void;
+  /** A pinned connection is never moved; a drain's deadline ends it all the same. */
+  pin(of: object, pinned?: boolean): void;
+  /** What a connection weighs where load is balanced; 1 by default. */
+  setWeight(of: object, weight: number): void;
+  /** Told for every connection that is told to go. */
+  readonly onGoodbye: Listen<{ readonly connection: Connection; readonly goodbye: Goodbye }>;
+  /** The node beneath, for the admin API. */
+  readonly node: FleetNode;
+}
+
+const engineSchema = z.custom<Engine>((value) => typeof value === 'object' && value !== null && 'putMember' in value, 'it must be an address or an engine');
+const logSchema = z.custom<Log>((value) => typeof value === 'object' && value !== null && 'info' in value, 'it must have debug, info, warn and error');
+const schema = z.strictObject({
+  ...nodeShape,
+  engine: z.union([z.string().max(2048), engineSchema]).optional(),
+  signals: z.array(z.string().regex(/^SIG[A-Z0-9]+$/)).optional(),
+  log: logSchema.optional(),
+});
+
+/** Makes this process a node of a fleet. Throws EVENKEEL_BAD_OPTION before anything is started. */
+export function evenkeel(options: EvenkeelOptions = {}): Evenkeel {
+  const checked = schema.safeParse(options);
+  if (!checked.success) throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(checked.error.issues[0], options, ''));
+  const { engine: wanted = 'local', signals = ['SIGTERM', 'SIGUSR2'], log = silentLog, ...rest } = options;
+  const settings = readNodeOptions(rest);
+  const engine = typeof wanted === 'string' ? openEngine(wanted, { fleet: settings.fleet, clock: realClock, random: realRandom, log }) : wanted;
+  const sampler = loadSampler();
+  const node = new FleetNode(settings, { engine, clock: realClock, random: realRandom, log, incarnation: freshName(), sampleLoad: () => sampler.sample() });
+  return new Server(node, signals, log);
+}
+
+class Server implements Evenkeel {
+  readonly node: FleetNode;
+  readonly onGoodbye: Evenkeel['onGoodbye'];
+  readonly #servers = new Map<Attachable, Attachment>();
+  readonly #log: Log;
+  readonly #signals: { stop(): void };
+  #drained: Promise<void> | null = null;
+
+  constructor(node: FleetNode, signals: readonly NodeJS.Signals[], log: Log) {
+    this.node = node;
+    this.onGoodbye = node.onGoodbye;
+    this.#log = log;
+    this.#signals = onSignals(signals, (signal) => this.#signalled(signal));
+    node.onDrain((what) => {
+      if (what === 'done' && node.exitsAfterDrain) void this.#end();
+    });
+    void node.start();
+  }
+
+  get id(): string {
+    return this.node.settings.id;
+  }
+
+  attach(server: Attachable): Attachment {
+    if (this.#servers.has(server)) throw new EvenkeelError('EVENKEEL_ALREADY_ATTACHED', 'attach() must be called once per server, got one that is attached');
+    const attachment = attachTo(this.node, server);
+    this.#servers.set(server, attachment);
+    return {
+      detach: () => {
+        attachment.detach();
+        this.#servers.delete(server);
+      },
+    };
+  }
+
+  drain(): Promise<void> {
+    this.#drained ??= this.#drain();
+    return this.#drained;
+  }
+
+  async close(): Promise<void> {
+    this.#signals.stop();
+    for (const attachment of this.#servers.values()) attachment.detach();
+    this.#servers.clear();
+    await this.node.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  status(): ReturnType<FleetNode['record']> {
+    return this.node.record();
+  }
+
+  onRetire(of: object, listener: (goodbye: Goodbye) => void): void {
+    this.node.registry.onRetire(this.#connection(of), listener);
+  }
+
+  setUser(of: object, user: string): void {
+    this.#connection(of).user = user;
+  }
+
+  pin(of: object, pinned = true): void {
+    this.node.registry.pin(this.#connection(of), pinned);
+  }
+
+  setWeight(of: object, weight: number): void {
+    if (!(weight > 0 && weight < 1e9)) throw new EvenkeelError('EVENKEEL_BAD_OPTION', `weight must be a positive number, got ${weight}`);
+    this.node.registry.weigh(this.#connection(of), weight);
+  }
+
+  #connection(of: object): Connection {
+    const connection = connectionOf(of);
+    if (connection === undefined) throw new EvenkeelError('EVENKEEL_UNKNOWN_CONNECTION', 'the socket, request or WebSocket must belong to an attached server and be open');
+    return connection;
+  }
+
+  async #drain(): Promise<void> {
+    await this.node.drain();
+    for (const server of this.#servers.keys()) stopListening(server);
+  }
+
+  #signalled(signal: string): void {
+    if (this.#drained !== null) {
+      this.#log.warn({ signal }, 'a second signal: ending at once');
+      exit(1);
+    }
+    this.#log.info({ signal }, 'draining');
+    void this.#end();
+  }
+
+  async #end(): Promise<void> {
+    await this.drain();
+    await this.close();
+    exit(0);
+  }
+}
+
+/** Stops accepting without touching open connections: `close()` of an HTTP server would cut idle ones in mid-request. */
+function stopListening(server: Attachable): void {
+  if (server instanceof NetServer && server.listening) NetServer.prototype.close.call(server);
+}
