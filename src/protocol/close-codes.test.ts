@@ -1,0 +1,27 @@
+// What a client does on a close code: the known ones, and codes nobody has heard of.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { adviceFor, CloseCode, closeRanges } from './close-codes.ts';
+
+test('the advice for each kind of code', () => {
+  const expected = {
+    anywhere: [1001, 1005, 1006, 1012, 1013, 1014, 1999, 2500, 3008, 4000, 4200, 4500, 4999],
+    elsewhere: [1011, 4300, 4399],
+    stop: [1000, 1002, 1003, 1007, 1008, 1009, 1010, 1015, 3000, 3003, 4400, 4499],
+  } as const;
+  for (const [advice, codes] of Object.entries(expected)) {
+    for (const code of codes) assert.equal(adviceFor(code), advice, `code ${code}`);
+  }
+});
+
+test('our own goodbyes ask the client to come back', () => {
+  for (const code of Object.values(CloseCode)) assert.equal(adviceFor(code), 'anywhere');
+});
+
+test('ranges stand in ascending order and do not overlap', () => {
+  let before = 0;
+  for (const range of closeRanges) {
+    assert.ok(range.from > before && range.to >= range.from, `range ${range.from}-${range.to}`);
+    before = range.to;
+  }
+});
