@@ -1,0 +1,12 @@
+// Over how long the clients of a node spread themselves when it breaks without a goodbye, so that the others can admit them.
+
+/** Slack over what the others can admit, so that chance and natural arrivals do not overfill a second. */
+const SLACK = 1.1;
+/** Spreads longer than this help nobody. */
+const LONGEST_MS = 600_000;
+
+/** What the other nodes need to admit all clients of this one, ms; 0 where nobody else could. */
+export function crashSpreadMs(connections: number, othersAdmissionPerS: number): number {
+  if (othersAdmissionPerS <= 0) return 0;
+  return Math.min(LONGEST_MS, ((connections * 1000) / othersAdmissionPerS) * SLACK);
+}
