@@ -47,7 +47,8 @@ type Outlook = { readonly [key: string]: Json };
 export class Operator {
   readonly #ports: OperatorPorts;
   readonly #waiting = new Map<string, (reply: Reply) => void>();
-  #inbox: Inbox | null = null;
+  /** A promise, because several requests may be the first one. */
+  #inbox: Promise<Inbox> | null = null;
   #asked = 0;
 
   constructor(ports: OperatorPorts) {
@@ -115,7 +116,8 @@ export class Operator {
 
   /** Closes the operator's inbox; the engine stays its owner's. */
   async close(): Promise<void> {
-    await this.#inbox?.close();
+    const inbox = await this.#inbox?.catch(() => null);
+    await inbox?.close();
   }
 
   async #outlook(coordinator: string | null): Promise<Outlook | null> {
@@ -136,7 +138,7 @@ export class Operator {
   async #request(node: string, verb: string, args: { readonly [name: string]: Json }): Promise<Json> {
     const { engine, clock, name } = this.#ports;
     const replyTo = `operator/${name}`;
-    this.#inbox ??= await engine.receive(replyTo, (message) => this.#hear(message));
+    await this.#open(replyTo);
     const id = String(++this.#asked);
     const reply = await new Promise<Reply | null>((resolve) => {
       const timer = clock.after(ANSWER_MS, () => resolve(null));
@@ -150,6 +152,17 @@ export class Operator {
     if (reply === null) throw new EvenkeelError('EVENKEEL_NO_ANSWER', `node ${node} must answer ${verb} within ${ANSWER_MS} ms, got nothing`);
     if (reply.error !== null) throw new EvenkeelError(knownCode(reply.code), reply.error);
     return reply.value;
+  }
+
+  /** Opens the inbox for replies, once; after a failure the next request tries again. */
+  async #open(replyTo: string): Promise<void> {
+    const inbox = (this.#inbox ??= this.#ports.engine.receive(replyTo, (message) => this.#hear(message)));
+    try {
+      await inbox;
+    } catch (error) {
+      if (this.#inbox === inbox) this.#inbox = null;
+      throw error;
+    }
   }
 
   #hear(input: Json): void {

@@ -15,7 +15,8 @@ export const errorCodes = {
   EVENKEEL_TOO_MANY_CLIENTS: 'The file limit of the machine does not allow that many clients. The message names the number that fits.',
   EVENKEEL_NO_ANSWER: 'A node did not answer a request in time.',
   EVENKEEL_LIMIT: 'A limit of the product was reached; the message names it.',
-  EVENKEEL_UNAUTHORIZED: 'The admin API was called without its token.',
+  EVENKEEL_UNAUTHORIZED: 'The admin API was called without its token, or from a web page or host name that is not its own.',
+  EVENKEEL_INTERNAL: 'A mistake inside Evenkeel. The log has the details; please report it.',
 } as const;
 
 export type ErrorCode = keyof typeof errorCodes;

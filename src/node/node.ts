@@ -100,6 +100,11 @@ export class FleetNode {
     return this.state === 'up' ? (this.retirement.order?.rotation ?? 'in') : 'out';
   }
 
+  /** What the node shares with its fleet, for operators who work through this node. */
+  get engine(): Engine {
+    return this.#ports.engine;
+  }
+
   get engineHealth(): EngineHealth {
     return this.#ports.engine.health();
   }

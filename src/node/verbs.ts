@@ -57,15 +57,25 @@ const verbs: Record<string, Verb> = {
   },
 };
 
+/** Does what a request asks of this node. Throws EvenkeelError, whatever was wrong with it. */
+export function carryOut(node: FleetNode, verb: string, args: Request['args']): Json {
+  if (!Object.hasOwn(verbs, verb)) throw new EvenkeelError('EVENKEEL_NOT_SUPPORTED', `node ${node.settings.id} does not know the request ${verb}`);
+  try {
+    return verbs[verb](node, args);
+  } catch (error) {
+    if (EvenkeelError.is(error)) throw error;
+    throw new EvenkeelError('EVENKEEL_BAD_OPTION', `request ${verb}: ${String(error)}`, error);
+  }
+}
+
 export async function answerRequest(node: FleetNode, engine: Engine, request: Request): Promise<void> {
   const reply = (value: Json, error: EvenkeelError | null): Json => ({ kind: 'reply', id: request.id, value, error: error?.message ?? null, code: error?.code ?? null });
   let answer: Json;
   try {
-    const verb = verbs[request.verb];
-    if (verb === undefined) throw new EvenkeelError('EVENKEEL_NOT_SUPPORTED', `node ${node.settings.id} does not know the request ${request.verb}`);
-    answer = reply(verb(node, request.args), null);
+    answer = reply(carryOut(node, request.verb, request.args), null);
   } catch (error) {
-    answer = reply(null, EvenkeelError.is(error) ? error : new EvenkeelError('EVENKEEL_BAD_OPTION', `request ${request.verb}: ${String(error)}`));
+    if (!EvenkeelError.is(error)) throw error;
+    answer = reply(null, error);
   }
   await engine.send(request.replyTo, answer).catch((error: unknown) => {
     // Whoever asked gives up after its own time; there is nobody else to tell.
