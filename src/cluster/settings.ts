@@ -41,7 +41,7 @@ export function isPaused(settings: FleetSettings, wall: number): boolean {
   return rebalancing.state === 'off' || (rebalancing.state === 'paused' && wall < rebalancing.until);
 }
 
-const rollSchema: z.ZodType<{ since: number; seen: number }> = z.object({ since: z.number(), seen: z.number() });
+const rollSchema: z.ZodType<{ since: number | null; seen: number }> = z.object({ since: z.number().nullable(), seen: z.number() });
 
 /** The roll that the coordinator before this one knew of. Wall times, because clocks of processes have no common zero. */
 export async function readRoll(engine: Engine, time: { readonly now: number; readonly wall: number }): Promise<Roll> {
@@ -51,7 +51,7 @@ export async function readRoll(engine: Engine, time: { readonly now: number; rea
 }
 
 export async function writeRoll(engine: Engine, roll: Roll, time: { readonly now: number; readonly wall: number }): Promise<void> {
-  await engine.set(ROLL, roll.since === null ? null : { since: roll.since, seen: time.wall - (time.now - roll.seenAt) });
+  await engine.set(ROLL, { since: roll.since, seen: time.wall - (time.now - roll.seenAt) });
 }
 
 const trialSchema: z.ZodType<Trial & { state: 'safe' | 'cuts' }> = z.discriminatedUnion('state', [

@@ -15,54 +15,63 @@ export interface Account {
   readonly seen: ReadonlyMap<string, Counted>;
   /** Told and neither landed nor given up, oldest first. */
   readonly departures: readonly Departure[];
-  /** Arrivals and moves since the account was opened, for measuring effect. */
+  /** Arrivals and moves (drains left out) since the account was opened, for measuring effect and for the bucket. */
   readonly landed: number;
-  readonly told: number;
+  readonly moves: number;
 }
 
 interface Counted {
   readonly incarnation: string;
   readonly opened: number;
-  readonly told: number;
+  readonly shed: number;
+  readonly drained: number;
   readonly closed: number;
 }
 
-const ZERO = { opened: 0, told: 0, closed: 0 };
+const ZERO = { opened: 0, shed: 0, drained: 0, closed: 0 };
 
-export const newAccount: Account = { seen: new Map(), departures: [], landed: 0, told: 0 };
+/** A start that has put no more records than this began within the landing window: all that it counted is news. */
+const YOUNG_RECORDS = LANDING_WINDOW_MS / 1000;
+
+export const newAccount: Account = { seen: new Map(), departures: [], landed: 0, moves: 0 };
 
 export const inFlight = (account: Account): number => account.departures.reduce((sum, departure) => sum + departure.count, 0);
 
-/** The account after a look at the records. The first look only sets the marks. */
+/**
+ * The account after a look at the records, those that lapsed included: what they told comes to light when they are heard
+ * again. The first look only sets the marks.
+ */
 export function settle(account: Account, records: readonly NodeRecord[], now: number): Account {
   const seen = new Map<string, Counted>();
-  let opened = 0;
-  let told = 0;
-  let closed = 0;
+  const sums = { ...ZERO };
   for (const record of records) {
-    const after: Counted = {
-      incarnation: record.incarnation,
-      opened: record.totals.opened,
-      told: record.totals.shed + record.totals.drained,
-      closed: record.totals.closed,
-    };
-    const before = account.seen.get(record.id);
-    // On the first look all totals belong to the past. Later, a node that is new or restarted has counted from zero.
-    const base = account.seen.size === 0 ? after : before?.incarnation === after.incarnation ? before : ZERO;
-    opened += after.opened - base.opened;
-    told += after.told - base.told;
-    closed += after.closed - base.closed;
+    const { opened, shed, drained, closed } = record.totals;
+    const after: Counted = { incarnation: record.incarnation, opened, shed, drained, closed };
+    const base = baseOf(account, record, after);
+    sums.opened += opened - base.opened;
+    sums.shed += shed - base.shed;
+    sums.drained += drained - base.drained;
+    sums.closed += closed - base.closed;
     seen.set(record.id, after);
   }
   // A client that left by itself and came back is no landing: only arrivals beyond those count.
-  const landings = Math.max(0, opened - closed);
+  const landings = Math.max(0, sums.opened - sums.closed);
+  const told = sums.shed + sums.drained;
   const departures = told > 0 ? [...account.departures, { at: now, count: told }] : account.departures;
   return {
     seen,
     departures: landed(departures, landings).filter((departure) => now - departure.at < LANDING_WINDOW_MS),
     landed: account.landed + landings,
-    told: account.told + told,
+    moves: account.moves + sums.shed,
   };
+}
+
+/** What of a record's totals is known. A new start counts from zero; one that is met in mid-life brings its past along. */
+function baseOf(account: Account, record: NodeRecord, after: Counted): Omit<Counted, 'incarnation'> {
+  if (account.seen.size === 0) return after;
+  const before = account.seen.get(record.id);
+  if (before?.incarnation === record.incarnation) return before;
+  return record.sequence <= YOUNG_RECORDS ? ZERO : after;
 }
 
 function landed(departures: readonly Departure[], landings: number): Departure[] {

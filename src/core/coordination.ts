@@ -4,7 +4,7 @@ import { inFlight, newAccount, settle, type Account } from './account.ts';
 import { isIneffective, noEffect, observeEffect, type Effect } from './effect.ts';
 import { slowStart, type FleetNode } from './fleet.ts';
 import { TokenBucket } from './limiter.ts';
-import { isRenewed, type NodeRecord, type Seen, type View } from './membership.ts';
+import { renewed, type NodeRecord, type Seen, type View } from './membership.ts';
 import type { Order } from './order.ts';
 import { fullPace, pace, suffers, throttle, type PacePolicy, type Throttle } from './pace.ts';
 import { plan, type Landing, type Plan, type PlanPolicy, type Shed } from './planner.ts';
@@ -108,7 +108,7 @@ export class Coordination {
     this.#tickedAt = now;
     const seen = [...view.nodes.values()].sort((a, b) => (a.record.id < b.record.id ? -1 : 1));
     const fresh = seen.filter(({ presence }) => presence === 'fresh');
-    this.#account = settle(this.#account, fresh.map(({ record }) => record), now);
+    this.#account = settle(this.#account, seen.map(({ record }) => record), now);
     const flying = inFlight(this.#account);
     const nodes = seen.map((one) => fleetNode(one, now, policy));
     const landing = this.#landing(fresh, policy, now);
@@ -174,7 +174,7 @@ export class Coordination {
     this.#effect = observeEffect(this.#effect, {
       now,
       excess: planned.excess,
-      told: this.#account.told,
+      told: this.#account.moves,
       odds: situation.landing === 'lottery' ? below / Math.max(1, up) : 1,
       comparable: this.#phase.state === 'moving' && now - situation.view.changedAt > situation.policy.quiet.stableMs && situation.policy.balanceBy === 'connections',
     });
@@ -190,7 +190,9 @@ export class Coordination {
   #steer(situation: Situation): void {
     const { policy, view, now, landing, fresh, quiet } = situation;
     const mayStep = landing === 'steered';
-    const rolling = quiet === 'drain' && view.roll.since !== null;
+    // In a roll, nodes that are still to be restarted step out, once there are others for what drained nodes shed.
+    const done = renewed(view);
+    const rolling = quiet === 'drain' && done.size > 0;
     // A receiver that fell silent: everybody comes back at once.
     const lapsed = fresh.length < view.nodes.size;
     if (!mayStep || lapsed || (this.#phase.state === 'idle' && !rolling)) {
@@ -198,24 +200,23 @@ export class Coordination {
       return;
     }
     const able = fresh.filter(({ record }) => record.state === 'up');
-    const steered = able.map((one) => this.#steered(one, situation, rolling));
+    const steered = able.map((one) => this.#steered(one, situation, rolling && !done.has(one.record.id)));
     // In a roll nobody waits for evidence: what lands elsewhere is gained, and nothing is shed because of it.
     const patience = rolling ? { ...policy.steering, patienceMs: Infinity } : policy.steering;
     this.#steering = steer(this.#steering, steered, now, patience);
   }
 
-  #steered(one: Seen, situation: Situation, rolling: boolean): SteeredNode {
+  #steered(one: Seen, situation: Situation, old: boolean): SteeredNode {
     const { record } = one;
-    const { plan: planned, policy, view } = situation;
+    const { plan: planned, policy } = situation;
     const target = planned.targets.get(record.id) ?? 0;
     const amount = policy.balanceBy === 'load' ? record.load : record.connections;
     // A receiver leaves when what lands before the balancer has looked away fills it up.
     const landing = (this.#arrivalsPerS.get(record.id) ?? 0) * LOOK_AHEAD_S;
     const over = (amount + landing - target) / Math.max(1, target);
-    const old = rolling && !isRenewed(view.roll, record) ? 1 : 0;
     // Who is out stays out while it is about full, and before somebody who is about as full, so that nobody flaps.
     const urge = isOut(this.#steering, record.id) ? over + STAY_OUT : over;
-    return { id: record.id, weight: record.capacity, opened: record.totals.opened, urge: old + urge };
+    return { id: record.id, weight: record.capacity, opened: record.totals.opened, urge: (old ? 1 : 0) + urge };
   }
 
   #pace(situation: Situation, passedS: number): number {
@@ -352,8 +353,8 @@ function fleetNode(seen: Seen, now: number, policy: CoordinationPolicy): FleetNo
   };
 }
 
-/** In a roll, drained clients go to nodes that were renewed already, by version or by start: the others will restart too. */
+/** In a roll, drained clients go to nodes that were renewed already: the others will restart too. */
 function preferredForDrains(view: View): ReadonlySet<string> | null {
-  const renewed = [...view.nodes.values()].filter(({ record, presence }) => record.state === 'up' && presence === 'fresh' && isRenewed(view.roll, record));
-  return renewed.length === 0 ? null : new Set(renewed.map(({ record }) => record.id));
+  const done = renewed(view);
+  return done.size === 0 ? null : done;
 }

@@ -72,14 +72,14 @@ export interface Seen {
   readonly record: NodeRecord;
   /** When the watcher saw the sequence advance for the last time, on its own clock. */
   readonly freshAt: number;
-  /** When the watcher first saw this start of the node. */
+  /** When the watcher first saw this start of the node; -Infinity for those that it found when it began. */
   readonly joinedAt: number;
   readonly presence: Presence;
 }
 
 /** The present series of drains: nodes that started after it began have been renewed. */
 export interface Roll {
-  /** Wall time at which the roll began, ms since 1970; null when no drain was seen for `ROLL_OVER_MS`. */
+  /** Wall time at which the roll began, ms since 1970; null when none was seen, or it is over. */
   readonly since: number | null;
   /** When a drain was last seen going on, on the watcher's clock, or -Infinity. */
   readonly seenAt: number;
@@ -93,6 +93,13 @@ export interface View {
   readonly roll: Roll;
   /** When the watcher last saw any record advance. */
   readonly freshAt: number;
+  /** Last records of nodes that left or lapsed: what an engine still holds of them, or brings late, does not revive them. */
+  readonly gone: ReadonlyMap<string, Gone>;
+}
+
+interface Gone {
+  readonly record: NodeRecord;
+  readonly at: number;
 }
 
 /** A record older than this is not fresh: three missed seconds. */
@@ -101,57 +108,77 @@ export const FRESH_MS = 3_000;
 export const ROLL_OVER_MS = 120_000;
 /** A record that lapses without a goodbye keeps its count and target for this long (DESIGN section 4). */
 export const LAPSED_MS = 15_000;
+/** The dead are remembered for longer than an engine keeps their last record (20 s). */
+const GONE_MS = 30_000;
 
 export const noRoll: Roll = { since: null, seenAt: -Infinity };
 
 /** What a watcher knows at its start; `roll` may come from the watcher before it. */
-export const emptyView = (now: number, roll: Roll = noRoll): View => ({ nodes: new Map(), changedAt: now, freshAt: -Infinity, roll });
+export const emptyView = (now: number, roll: Roll = noRoll): View => ({ nodes: new Map(), changedAt: now, freshAt: -Infinity, roll, gone: new Map() });
 
 /** The next view, from the records that the engine holds now. Pure; repeated or reordered records change nothing. */
 export function observe(view: View, records: readonly NodeRecord[], time: { readonly now: number; readonly wall: number }): View {
   const { now } = time;
-  const nodes = new Map<string, Seen>();
-  const left = new Set<string>();
+  const nodes = new Map(view.nodes);
+  const gone = new Map([...view.gone].filter(([, { at }]) => now - at <= GONE_MS));
+  // Whoever is there when the watcher begins has been there: no slow start for all because the coordinator changed.
+  const joinedAt = view.freshAt === -Infinity ? -Infinity : now;
   let changed = false;
   let freshAt = view.freshAt;
   for (const record of records) {
-    const before = view.nodes.get(record.id);
-    if (record.state === 'left') {
-      if (before === undefined || before.record.incarnation === record.incarnation) left.add(record.id);
-      continue;
-    }
-    const starts = before === undefined || isNewStart(before.record, record);
-    const advances = !starts && record.incarnation === before.record.incarnation && record.sequence > before.record.sequence;
-    if (!starts && !advances) continue;
+    const before = nodes.get(record.id);
+    const known = before?.record ?? gone.get(record.id)?.record;
+    const starts = known === undefined || isNewStart(known, record);
+    if (!starts && !isNext(known, record)) continue;
     freshAt = now;
-    changed ||= starts || before?.presence === 'lapsed';
-    nodes.set(record.id, { record, freshAt: now, joinedAt: starts ? now : before.joinedAt, presence: 'fresh' });
-  }
-  for (const [id, seen] of view.nodes) {
-    if (nodes.has(id)) continue;
-    const silentMs = now - seen.freshAt;
-    if (left.has(id) || silentMs > LAPSED_MS) {
-      changed = true;
+    if (record.state === 'left') {
+      changed ||= nodes.delete(record.id);
+      gone.set(record.id, { record, at: now });
       continue;
     }
-    const presence: Presence = silentMs > FRESH_MS ? 'lapsed' : 'fresh';
-    changed ||= presence !== seen.presence;
-    nodes.set(id, presence === seen.presence ? seen : { ...seen, presence });
+    changed ||= starts || before?.presence !== 'fresh';
+    gone.delete(record.id);
+    nodes.set(record.id, { record, freshAt: now, joinedAt: starts || before === undefined ? joinedAt : before.joinedAt, presence: 'fresh' });
   }
-  return { nodes, changedAt: changed ? now : view.changedAt, freshAt, roll: nextRoll(view.roll, nodes, time) };
+  for (const [id, seen] of nodes) {
+    const silentMs = now - seen.freshAt;
+    if (silentMs > LAPSED_MS) {
+      changed = nodes.delete(id);
+      gone.set(id, { record: seen.record, at: now });
+    } else if (silentMs > FRESH_MS && seen.presence === 'fresh') {
+      changed = true;
+      nodes.set(id, { ...seen, presence: 'lapsed' });
+    }
+  }
+  return { nodes, changedAt: changed ? now : view.changedAt, freshAt, roll: nextRoll(view.roll, nodes, time), gone };
 }
 
 function nextRoll(roll: Roll, nodes: ReadonlyMap<string, Seen>, time: { readonly now: number; readonly wall: number }): Roll {
   for (const seen of nodes.values()) {
     if (seen.record.state === 'draining') return { since: roll.since ?? time.wall, seenAt: time.now };
   }
-  return roll.since !== null && time.now - roll.seenAt > ROLL_OVER_MS ? noRoll : roll;
+  return roll.since !== null && time.now - roll.seenAt > ROLL_OVER_MS ? { since: null, seenAt: roll.seenAt } : roll;
 }
 
-/** Whether the node was started after the present roll began. */
-export const isRenewed = (roll: Roll, record: NodeRecord): boolean => roll.since !== null && record.startedAt >= roll.since;
+/**
+ * The nodes that a roll has renewed: where versions differ those that run the newest one (the one that was first started
+ * last, so that an old node that restarts does not count), else those that started after the roll began.
+ */
+export function renewed(view: View): ReadonlySet<string> {
+  const firstStarts = new Map<string, number>();
+  for (const { record } of view.nodes.values()) {
+    firstStarts.set(record.version, Math.min(record.startedAt, firstStarts.get(record.version) ?? Infinity));
+  }
+  const [newest] = [...firstStarts].sort((a, b) => b[1] - a[1]).map(([version]) => version);
+  const { since } = view.roll;
+  const isRenewed = ({ version, startedAt }: NodeRecord): boolean => (firstStarts.size > 1 ? version === newest : since !== null && startedAt >= since);
+  const up = [...view.nodes.values()].filter(({ record, presence }) => record.state === 'up' && presence === 'fresh' && isRenewed(record));
+  return new Set(up.map(({ record }) => record.id));
+}
 
 /** A record of another process start counts only when that start is the later one, so an old record cannot bring back the dead. */
 function isNewStart(before: NodeRecord, record: NodeRecord): boolean {
   return record.incarnation !== before.incarnation && record.startedAt >= before.startedAt;
 }
+
+const isNext = (before: NodeRecord, record: NodeRecord): boolean => record.incarnation === before.incarnation && record.sequence > before.sequence;
