@@ -5,7 +5,13 @@ import type { NodeRecord } from './membership.ts';
 /** A client that was told and has not come back within this time has left (DESIGN section 4). */
 export const LANDING_WINDOW_MS = 15_000;
 
-interface Departure {
+/**
+ * Records of different nodes are up to a second apart, so a landing can be seen before the move that it belongs to. It is
+ * remembered for this long, and the two records agree again.
+ */
+const EARLY_MS = 2_000;
+
+interface Count {
   readonly at: number;
   readonly count: number;
 }
@@ -14,7 +20,9 @@ export interface Account {
   /** Running totals per node at the last settling. */
   readonly seen: ReadonlyMap<string, Counted>;
   /** Told and neither landed nor given up, oldest first. */
-  readonly departures: readonly Departure[];
+  readonly departures: readonly Count[];
+  /** Landed, and not known to be told yet. */
+  readonly early: readonly Count[];
   /** Arrivals and moves (drains left out) since the account was opened, for measuring effect and for the bucket. */
   readonly landed: number;
   readonly moves: number;
@@ -33,9 +41,15 @@ const ZERO = { opened: 0, shed: 0, drained: 0, closed: 0 };
 /** A start that has put no more records than this began within the landing window: all that it counted is news. */
 const YOUNG_RECORDS = LANDING_WINDOW_MS / 1000;
 
-export const newAccount: Account = { seen: new Map(), departures: [], landed: 0, moves: 0 };
+export const newAccount: Account = { seen: new Map(), departures: [], early: [], landed: 0, moves: 0 };
 
-export const inFlight = (account: Account): number => account.departures.reduce((sum, departure) => sum + departure.count, 0);
+const sum = (counts: readonly Count[]): number => counts.reduce((whole, { count }) => whole + count, 0);
+
+/**
+ * Connections on their way. Below 0 for a moment when landings were seen before the moves: then the records count some
+ * connections twice.
+ */
+export const inFlight = (account: Account): number => sum(account.departures) - sum(account.early);
 
 /**
  * The account after a look at the records, those that lapsed included: what they told comes to light when they are heard
@@ -57,10 +71,13 @@ export function settle(account: Account, records: readonly NodeRecord[], now: nu
   // A client that left by itself and came back is no landing: only arrivals beyond those count.
   const landings = Math.max(0, sums.opened - sums.closed);
   const told = sums.shed + sums.drained;
-  const departures = told > 0 ? [...account.departures, { at: now, count: told }] : account.departures;
+  const late = matched(recent(account.early, now, EARLY_MS), told);
+  const early = matched(account.departures, landings);
   return {
     seen,
-    departures: landed(departures, landings).filter((departure) => now - departure.at < LANDING_WINDOW_MS),
+    departures: recent(append(early.left, now, late.rest), now, LANDING_WINDOW_MS),
+    // Arrivals count as early landings only while moves are being told: else they are natural.
+    early: told > 0 || account.early.length > 0 ? append(late.left, now, early.rest) : [],
     landed: account.landed + landings,
     moves: account.moves + sums.shed,
   };
@@ -74,13 +91,17 @@ function baseOf(account: Account, record: NodeRecord, after: Counted): Omit<Coun
   return record.sequence <= YOUNG_RECORDS ? ZERO : after;
 }
 
-function landed(departures: readonly Departure[], landings: number): Departure[] {
-  const left: Departure[] = [];
-  let rest = landings;
-  for (const departure of departures) {
-    const taken = Math.min(rest, departure.count);
+/** Takes `count` away from the oldest of `counts`; `rest` is what they could not cover. */
+function matched(counts: readonly Count[], count: number): { left: Count[]; rest: number } {
+  const left: Count[] = [];
+  let rest = count;
+  for (const entry of counts) {
+    const taken = Math.min(rest, entry.count);
     rest -= taken;
-    if (departure.count > taken) left.push({ at: departure.at, count: departure.count - taken });
+    if (entry.count > taken) left.push({ at: entry.at, count: entry.count - taken });
   }
-  return left;
+  return { left, rest };
 }
+
+const append = (counts: readonly Count[], at: number, count: number): Count[] => (count > 0 ? [...counts, { at, count }] : [...counts]);
+const recent = (counts: readonly Count[], now: number, withinMs: number): Count[] => counts.filter(({ at }) => now - at < withinMs);

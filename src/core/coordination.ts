@@ -3,13 +3,13 @@
 import { inFlight, newAccount, settle, type Account } from './account.ts';
 import { isIneffective, noEffect, observeEffect, type Effect } from './effect.ts';
 import { slowStart, type FleetNode } from './fleet.ts';
-import { TokenBucket } from './limiter.ts';
 import { renewed, type NodeRecord, type Seen, type View } from './membership.ts';
+import { MoveBucket } from './move-bucket.ts';
 import type { Order } from './order.ts';
 import { fullPace, pace, suffers, throttle, type PacePolicy, type Throttle } from './pace.ts';
 import { plan, type Landing, type Plan, type PlanPolicy, type Shed } from './planner.ts';
 import { quietReason, type QuietPolicy, type QuietReason } from './quiet.ts';
-import { isConfirmed, isOut, noSteering, steer, type SteeredNode, type Steering, type SteeringPolicy } from './steering.ts';
+import { isConfirmed, isOut, mostOut, noSteering, steer, type SteeredNode, type Steering, type SteeringPolicy } from './steering.ts';
 import { stepTrial, type Trial } from './trial.ts';
 
 export interface CoordinationPolicy {
@@ -33,7 +33,7 @@ export interface CoordinationInput {
   readonly policy: CoordinationPolicy;
 }
 
-type Phase = { readonly state: 'idle' } | { readonly state: 'moving'; readonly plan: string; readonly since: number; readonly shedding: ReadonlySet<string> };
+type Phase = { readonly state: 'idle' } | { readonly state: 'moving'; readonly plan: string; readonly elapsedMs: number; readonly shedding: ReadonlySet<string> };
 
 /** What the coordinator makes of the fleet, for people. */
 export interface Outlook {
@@ -75,6 +75,7 @@ interface Situation extends CoordinationInput {
   readonly landing: Landing;
   readonly plan: Plan;
   readonly quiet: QuietReason | null;
+  readonly passedS: number;
 }
 
 export class Coordination {
@@ -91,7 +92,7 @@ export class Coordination {
   #naturalPerS = 0;
   readonly #opened = new Map<string, number>();
   readonly #arrivalsPerS = new Map<string, number>();
-  #bucket: TokenBucket | null = null;
+  readonly #bucket: MoveBucket = new MoveBucket();
   readonly #credits = new Map<string, number>();
   #tickedAt: number | null = null;
 
@@ -108,37 +109,52 @@ export class Coordination {
     this.#tickedAt = now;
     const seen = [...view.nodes.values()].sort((a, b) => (a.record.id < b.record.id ? -1 : 1));
     const fresh = seen.filter(({ presence }) => presence === 'fresh');
+    const { moves } = this.#account;
     this.#account = settle(this.#account, seen.map(({ record }) => record), now);
     const flying = inFlight(this.#account);
     const nodes = seen.map((one) => fleetNode(one, now, policy));
     const landing = this.#landing(fresh, policy, now);
     const shedding = this.#phase.state === 'moving' ? this.#phase.shedding : new Set<string>();
+    const byLoad = policy.balanceBy === 'load';
+    const loadPerConnection = byLoad ? averageLoad(seen) : 1;
     const planned = plan(
-      { nodes, inFlight: policy.balanceBy === 'load' ? 0 : flying, landing, shedding, unit: policy.balanceBy, preferred: preferredForDrains(view) },
+      { nodes, inFlight: byLoad ? 0 : flying, landing, shedding, unit: policy.balanceBy, loadPerConnection, preferred: preferredForDrains(view) },
       policy.plan,
     );
-    let quiet = quietReason(view, input.paused, now, policy.quiet);
-    if (quiet === null && isIneffective(this.#effect, now)) quiet = 'ineffective';
-    const situation: Situation = { ...input, nodes, fresh, flying, landing, plan: planned, quiet };
-    this.#observeArrivals(situation, passedS);
+    const connections = seen.reduce((sum, { record }) => sum + record.connections, flying);
+    this.#bucket.pay(this.#account.moves - moves, { now, connections, movesPerConnection: policy.movesPerConnection });
+    const situation: Situation = { ...input, nodes, fresh, flying, landing, plan: planned, quiet: this.#quiet(input), passedS };
+    this.#forgetGone(view);
+    this.#observeArrivals(situation);
     this.#enterPhase(situation);
     this.#observeTrial(situation);
     this.#steer(situation);
-    const perS = this.#pace(situation, passedS);
-    const orders = this.#orders(situation, perS, passedS);
+    const perS = this.#pace(situation);
+    const orders = this.#orders(situation, perS);
     return { orders, outlook: this.#outlook(situation, perS) };
+  }
+
+  #quiet({ view, paused, now, policy }: CoordinationInput): QuietReason | null {
+    const reason = quietReason(view, paused, now, policy.quiet);
+    if (reason !== null) return reason;
+    return isIneffective(this.#effect, now) ? 'ineffective' : this.#bucket.isEmpty ? 'out-of-moves' : null;
+  }
+
+  #forgetGone(view: View): void {
+    for (const known of [this.#opened, this.#arrivalsPerS, this.#credits]) {
+      for (const id of known.keys()) if (!view.nodes.has(id)) known.delete(id);
+    }
   }
 
   #landing(fresh: readonly Seen[], policy: CoordinationPolicy, now: number): Landing {
     if (fresh.length > 0 && fresh.every(({ record }) => record.directed)) return 'directed';
     const may = policy.stepOut === true || (policy.stepOut === 'try' && this.#trial.state === 'safe');
-    const room = fresh.length - Math.max(2, Math.ceil(fresh.length * policy.steering.minInRotation));
-    return may && room > 0 && now >= this.#steering.ignoredUntil ? 'steered' : 'lottery';
+    return may && mostOut(fresh.length, policy.steering) > 0 && now >= this.#steering.ignoredUntil ? 'steered' : 'lottery';
   }
 
   /** One function moves the phase: a plan begins, goes on, or is over. */
   #enterPhase(situation: Situation): void {
-    const { plan: planned, quiet, now, nodes, flying } = situation;
+    const { plan: planned, quiet, nodes, flying, passedS } = situation;
     const sheds = planned.sheds.filter((shed) => !shed.drain);
     const room = nodes.some((node) => node.role === 'up' && node.amount < (planned.targets.get(node.id) ?? 0));
     if (quiet !== null || !room) {
@@ -149,15 +165,17 @@ export class Coordination {
     if (this.#phase.state === 'moving') {
       // The plan is over when nobody sheds and what was told has landed: until then full nodes stay out of rotation.
       const landed = flying <= Math.max(2, nodes.reduce((sum, node) => sum + node.amount, 0) * 0.002);
-      this.#phase = shedding.size === 0 && landed ? { state: 'idle' } : { ...this.#phase, shedding };
+      // Its time passes slower while the pace is throttled: a plan that is late must not undo what protects the receivers.
+      const elapsedMs = this.#phase.elapsedMs + passedS * 1000 * this.#throttle.factor;
+      this.#phase = shedding.size === 0 && landed ? { state: 'idle' } : { ...this.#phase, elapsedMs, shedding };
     } else if (shedding.size > 0) {
       this.#plans++;
-      this.#phase = { state: 'moving', plan: `${this.#term}.${this.#plans}`, since: now, shedding };
+      this.#phase = { state: 'moving', plan: `${this.#term}.${this.#plans}`, elapsedMs: 0, shedding };
     }
   }
 
-  #observeArrivals(situation: Situation, passedS: number): void {
-    const { fresh, plan: planned, now } = situation;
+  #observeArrivals(situation: Situation): void {
+    const { fresh, now, passedS } = situation;
     let arrivals = 0;
     for (const { record } of fresh) {
       const before = this.#opened.get(record.id) ?? record.totals.opened;
@@ -169,19 +187,27 @@ export class Coordination {
     if (passedS > 0 && this.#phase.state === 'idle' && situation.flying === 0) {
       this.#naturalPerS += (arrivals / passedS - this.#naturalPerS) * Math.min(1, passedS * 0.3);
     }
-    const below = situation.nodes.filter((node) => node.role === 'up' && node.amount < (planned.targets.get(node.id) ?? 0)).length;
-    const up = situation.nodes.filter((node) => node.role === 'up').length;
     this.#effect = observeEffect(this.#effect, {
       now,
-      excess: planned.excess,
+      excess: situation.plan.excess,
       told: this.#account.moves,
-      odds: situation.landing === 'lottery' ? below / Math.max(1, up) : 1,
+      landed: this.#account.landed,
+      odds: this.#odds(situation),
       comparable: this.#phase.state === 'moving' && now - situation.view.changedAt > situation.policy.quiet.stableMs && situation.policy.balanceBy === 'connections',
     });
   }
 
+  /** Chance that a move lands on a node below its target. */
+  #odds({ landing, nodes, plan: planned }: Situation): number {
+    if (landing === 'directed') return 1;
+    const open = nodes.filter((node) => node.role === 'up' && !isOut(this.#steering, node.id));
+    const below = open.filter((node) => node.amount < (planned.targets.get(node.id) ?? 0));
+    return below.length / Math.max(1, open.length);
+  }
+
   #observeTrial(situation: Situation): void {
-    if (situation.policy.stepOut !== 'try') return;
+    const { stepOut, steering } = situation.policy;
+    if (stepOut !== 'try' || mostOut(situation.fresh.length, steering) < 1) return;
     const quiet = situation.quiet === null && this.#phase.state === 'idle' && situation.plan.even;
     const nodes = situation.fresh.map(({ record }) => ({ id: record.id, connections: record.connections, closed: record.totals.closed }));
     this.#trial = stepTrial(this.#trial, nodes, quiet, situation.now);
@@ -200,13 +226,13 @@ export class Coordination {
       return;
     }
     const able = fresh.filter(({ record }) => record.state === 'up');
-    const steered = able.map((one) => this.#steered(one, situation, rolling && !done.has(one.record.id)));
+    const steered = able.map((one, i) => this.#steered(one, situation, rolling && !done.has(one.record.id) ? nearness(view, one, i, able.length) : 0));
     // In a roll nobody waits for evidence: what lands elsewhere is gained, and nothing is shed because of it.
     const patience = rolling ? { ...policy.steering, patienceMs: Infinity } : policy.steering;
     this.#steering = steer(this.#steering, steered, now, patience);
   }
 
-  #steered(one: Seen, situation: Situation, old: boolean): SteeredNode {
+  #steered(one: Seen, situation: Situation, old: number): SteeredNode {
     const { record } = one;
     const { plan: planned, policy } = situation;
     const target = planned.targets.get(record.id) ?? 0;
@@ -216,21 +242,22 @@ export class Coordination {
     const over = (amount + landing - target) / Math.max(1, target);
     // Who is out stays out while it is about full, and before somebody who is about as full, so that nobody flaps.
     const urge = isOut(this.#steering, record.id) ? over + STAY_OUT : over;
-    return { id: record.id, weight: record.capacity, opened: record.totals.opened, urge: (old ? 1 : 0) + urge };
+    return { id: record.id, weight: record.capacity, opened: record.totals.opened, urge: old > 0 ? old : urge };
   }
 
-  #pace(situation: Situation, passedS: number): number {
-    const { policy, now, plan: planned, nodes, fresh, view } = situation;
+  #pace(situation: Situation): number {
+    const { policy, now, plan: planned, nodes, fresh, view, passedS } = situation;
     const up = fresh.filter(({ record }) => record.state === 'up');
     const receiving = up.filter(({ record }) => amountOf(record, policy) < (planned.targets.get(record.id) ?? 0));
     this.#throttle = throttle(this.#throttle, receiving.some(({ record }) => suffers(policy.pace, record)), now);
     if (this.#phase.state !== 'moving') return 0;
     const drainsPerS = [...view.nodes.values()].reduce((sum, { record }) => sum + (record.drain?.perS ?? 0), 0);
     // What is left over the time that is left: the same rate all the way, not one that fades out.
-    const remainingMs = policy.pace.withinMs - (now - this.#phase.since);
+    const remainingMs = policy.pace.withinMs - this.#phase.elapsedMs;
     const moves = policy.balanceBy === 'load' ? this.#connectionsOf(planned, nodes, fresh) : planned.moves;
     const input = { excess: moves, remainingMs, receivers: receiving.map(({ record }) => record), naturalPerS: this.#naturalPerS, drainsPerS };
-    return this.#fromBucket(pace(policy.pace, input, this.#throttle), situation, passedS);
+    const most = passedS > 0 ? this.#bucket.left / passedS : Infinity;
+    return Math.min(most, pace(policy.pace, input, this.#throttle));
   }
 
   /** Load to be moved, as a number of average connections. */
@@ -240,20 +267,7 @@ export class Coordination {
     return load > 0 ? (planned.moves / load) * connections : 0;
   }
 
-  #fromBucket(perS: number, situation: Situation, passedS: number): number {
-    const { policy, now, fresh } = situation;
-    if (policy.movesPerConnection === null) return perS;
-    const connections = fresh.reduce((sum, { record }) => sum + record.connections, situation.flying);
-    const size = Math.max(1, connections * policy.movesPerConnection);
-    const refill = connections / 3600;
-    this.#bucket ??= new TokenBucket({ perS: refill, burst: size, now });
-    this.#bucket.setRate(refill, size, now);
-    const taken = Math.min(perS * passedS, this.#bucket.available(now));
-    this.#bucket.take(now, taken);
-    return passedS > 0 ? taken / passedS : perS;
-  }
-
-  #orders(situation: Situation, perS: number, passedS: number): Map<string, Order> {
+  #orders(situation: Situation, perS: number): Map<string, Order> {
     this.#sequence++;
     const shares = this.#shares(situation, perS);
     const orders = new Map<string, Order>();
@@ -270,7 +284,7 @@ export class Coordination {
         unit: situation.policy.balanceBy,
         floor: share > 0 && shed !== undefined ? shed.floor : NO_FLOOR,
         target: situation.plan.targets.get(record.id) ?? 0,
-        credit: this.#credit(record, share > 0 ? shed : undefined, share * passedS, situation),
+        credit: this.#credit(record, share > 0 ? shed : undefined, share * situation.passedS, situation),
         perS: share,
         heaviest: shed === undefined || !Number.isFinite(shed.heaviest) ? NO_FLOOR : shed.heaviest,
         rotation: this.#rotation(record.id),
@@ -338,6 +352,13 @@ export class Coordination {
 
 const amountOf = (record: NodeRecord, policy: CoordinationPolicy): number => (policy.balanceBy === 'load' ? record.load : record.connections);
 
+/** Load of an average connection in the fleet; 1 while there are none. */
+function averageLoad(seen: readonly Seen[]): number {
+  const load = seen.reduce((sum, { record }) => sum + record.load, 0);
+  const connections = seen.reduce((sum, { record }) => sum + record.connections, 0);
+  return load > 0 && connections > 0 ? load / connections : 1;
+}
+
 /** A record as the planner sees it. A node whose record lapsed keeps what it has, and its target. */
 function fleetNode(seen: Seen, now: number, policy: CoordinationPolicy): FleetNode {
   const { record } = seen;
@@ -357,4 +378,16 @@ function fleetNode(seen: Seen, now: number, policy: CoordinationPolicy): FleetNo
 function preferredForDrains(view: View): ReadonlySet<string> | null {
   const done = renewed(view);
   return done.size === 0 ? null : done;
+}
+
+/**
+ * How much a node that will still restart in the present roll wants to be out of rotation: what lands on it moves again.
+ * Where not all of them can be out, those that restart last stay in, and rolls go by id, up or down: so the nearest to the
+ * node that drains go out first.
+ */
+function nearness(view: View, one: Seen, index: number, count: number): number {
+  const ids = [...view.nodes.keys()].sort();
+  const draining = ids.findIndex((id) => view.nodes.get(id)?.record.state === 'draining');
+  const distance = draining < 0 ? index : Math.abs(ids.indexOf(one.record.id) - draining);
+  return 2 + 1 - distance / Math.max(1, count);
 }

@@ -11,6 +11,7 @@ interface Window {
   readonly since: number;
   readonly excess: number;
   readonly told: number;
+  readonly landed: number;
   readonly predicted: number;
 }
 
@@ -36,6 +37,8 @@ export interface EffectInput {
   readonly excess: number;
   /** Moves told since the account began. */
   readonly told: number;
+  /** Arrivals since the account began: clients that never come back make the fleet smaller, not more even. */
+  readonly landed: number;
   /** Chance that a move lands on a node below its target. */
   readonly odds: number;
   /** False between plans and when membership changed: the window starts afresh. */
@@ -55,7 +58,7 @@ export function observeEffect(effect: Effect, input: EffectInput): Effect {
 }
 
 function judge(effect: Effect, window: Window, input: EffectInput): Effect {
-  const last: Verdict = { predicted: window.predicted, measured: window.excess - input.excess };
+  const last: Verdict = { predicted: window.predicted, measured: Math.min(window.excess - input.excess, input.landed - window.landed) };
   if (last.measured >= last.predicted / 2) return { ...effect, window: open(input), strikes: 0, pauses: 0, last };
   const strikes = effect.strikes + 1;
   if (strikes < STRIKES) return { ...effect, window: open(input), strikes, last };
@@ -64,5 +67,5 @@ function judge(effect: Effect, window: Window, input: EffectInput): Effect {
 }
 
 function open(input: EffectInput): Window {
-  return { since: input.now, excess: input.excess, told: input.told, predicted: 0 };
+  return { since: input.now, excess: input.excess, told: input.told, landed: input.landed, predicted: 0 };
 }

@@ -18,14 +18,19 @@ export interface PlanPolicy {
 /** 10 % and 2 %: DESIGN section 4. */
 export const planDefaults: PlanPolicy = { start: 0.1, stop: 0.02 };
 
+/** A node that is further below its target than this is worth filling even if nobody exceeds `start`. */
+const STARVED = 0.5;
+
 export interface PlanInput {
   readonly nodes: readonly FleetNode[];
   readonly inFlight: number;
   readonly landing: Landing;
   /** Nodes that the running plan makes shed; empty when none runs. They go on until they are at their target. */
   readonly shedding: ReadonlySet<string>;
-  /** Connections, or load: where it is load there is no noise of counting. */
+  /** Connections come whole, load does not. */
   readonly unit: 'connections' | 'load';
+  /** Load of an average connection: the noise of chance depends on how many connections make up a target. */
+  readonly loadPerConnection?: number;
   /** Nodes that drained clients should go to, where there is a choice; null: any. */
   readonly preferred: ReadonlySet<string> | null;
 }
@@ -63,44 +68,46 @@ export interface Plan {
   readonly moves: number;
   /** Sum of all excess over targets, whether it is tolerated or not. */
   readonly excess: number;
-  /** Connections that cannot be moved now although their nodes are above target. */
+  /** Whole connections that cannot be moved now although their nodes are above target. */
   readonly stuck: number;
 }
 
 export function plan(input: PlanInput, policy: PlanPolicy): Plan {
   const { nodes } = input;
   const goals = targets(nodes, input.inFlight);
-  const n = nodes.length;
+  const floors = input.unit === 'connections' ? goals.map((goal) => Math.ceil(goal - 1e-6)) : goals;
+  const tolerance = tolerances(input, goals);
   const running = input.shedding.size > 0;
-  const noise = (target: number): number => (input.landing === 'lottery' && input.unit === 'connections' ? noiseFloor(n, target) : 0);
 
   let beyondStart = false;
   let beyondStop = false;
   let excess = 0;
   let stuck = 0;
   const over = nodes.map((node, i) => {
-    const above = node.amount - goals[i];
+    const above = node.amount - floors[i];
     if (node.role !== 'up' || above <= 0) return 0;
     const movable = Math.max(0, Math.min(above, node.amount - node.unmovable));
-    excess += above;
+    excess += node.amount - goals[i];
     stuck += above - movable;
-    if (movable > goals[i] * Math.max(policy.start, noise(goals[i]))) beyondStart = true;
-    if (movable > goals[i] * Math.max(policy.stop, noise(goals[i]))) beyondStop = true;
+    if (movable > goals[i] * tolerance(i, policy.start)) beyondStart = true;
+    if (movable > goals[i] * tolerance(i, policy.stop)) beyondStop = true;
     return movable;
   });
 
-  const moving = running || beyondStart;
+  // One empty node among many lifts the others by less than `start`: they are worth relieving all the same.
+  const starving = nodes.some((node, i) => node.role === 'up' && node.amount < goals[i] * (1 - tolerance(i, STARVED)));
+  const moving = running || beyondStart || (beyondStop && starving);
   const least = input.unit === 'connections' ? 0.5 : 1e-9;
   const gap = nodes.reduce((most, node, i) => (node.role === 'up' ? Math.max(most, goals[i] - node.amount) : most), 0);
+  const part = partWithRoom(input, goals, over);
   const sheds: Shed[] = [];
   nodes.forEach((node, i) => {
     const drain = node.role === 'draining';
-    const count = drain ? node.amount : over[i];
-    const tolerated = goals[i] * Math.max(policy.stop, noise(goals[i]));
-    const goesOn = input.shedding.has(node.id) && input.landing !== 'lottery' ? count > least : count > tolerated;
-    if (drain ? count > 0 : moving && goesOn) {
-      const floor = input.unit === 'connections' ? Math.ceil(goals[i] - 1e-6) : goals[i];
-      sheds.push({ id: node.id, count, floor: drain ? 0 : floor, drain, heaviest: input.unit === 'load' ? (count + gap) / 2 : Infinity });
+    const count = drain ? node.amount : over[i] * part;
+    const goesOn = input.shedding.has(node.id) && input.landing !== 'lottery' ? count > least : over[i] > goals[i] * tolerance(i, policy.stop);
+    if (drain ? count > 0 : moving && goesOn && count > least) {
+      const floor = drain ? 0 : part === 1 ? floors[i] : node.amount - count;
+      sheds.push({ id: node.id, count, floor, drain, heaviest: input.unit === 'load' ? (count + gap) / 2 : Infinity });
     }
   });
   const rebalanced = sheds.filter((shed) => !shed.drain);
@@ -114,6 +121,25 @@ export function plan(input: PlanInput, policy: PlanPolicy): Plan {
     excess,
     stuck,
   };
+}
+
+/** What node i may be above its target: the policy's fraction or, where landing is a lottery, the noise if that is more. */
+function tolerances(input: PlanInput, goals: readonly number[]): (i: number, fraction: number) => number {
+  if (input.landing !== 'lottery') return (_, fraction) => fraction;
+  const perConnection = input.loadPerConnection ?? 1;
+  return (i, fraction) => Math.max(fraction, noiseFloor(goals.length, goals[i] / perConnection));
+}
+
+/** Part of the excess that finds room below the targets of nodes that receive, after what is in flight and what drains: else 1. */
+function partWithRoom(input: PlanInput, goals: readonly number[], over: readonly number[]): number {
+  let room = -input.inFlight;
+  let movable = 0;
+  input.nodes.forEach((node, i) => {
+    if (node.role === 'draining') room -= node.amount;
+    else if (node.role === 'up') room += Math.max(0, goals[i] - node.amount);
+    movable += over[i];
+  });
+  return movable <= room + 1e-6 * movable ? 1 : Math.max(0, room) / movable;
 }
 
 /** Fills deficits in proportion, so that nobody is overfilled. Preferred nodes first; the others when those are full. */

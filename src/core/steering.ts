@@ -53,7 +53,7 @@ export const isConfirmed = (steering: Steering, id: string): boolean => steering
 /** The next steering. `nodes` are those that could be in rotation (up and fresh). */
 export function steer(steering: Steering, nodes: readonly SteeredNode[], now: number, policy: SteeringPolicy): Steering {
   if (now < steering.ignoredUntil) return { steps: new Map(), ignoredUntil: steering.ignoredUntil };
-  const out = outOfRotation(nodes, policy.minInRotation);
+  const out = outOfRotation(nodes, policy);
   const inside = nodes.filter((node) => !out.has(node.id));
   const steps = new Map<string, Step>();
   for (const node of nodes) {
@@ -64,7 +64,9 @@ export function steer(steering: Steering, nodes: readonly SteeredNode[], now: nu
       continue;
     }
     const step = before.state === 'out' ? before : judge(before, node, inside);
-    if (step.state === 'stepping' && now - step.since > policy.patienceMs) {
+    // Where nothing arrives anywhere there is no evidence against the balancer, however long that lasts.
+    const contrary = step.state === 'stepping' && step !== before;
+    if (contrary && now - step.since > policy.patienceMs) {
       return { steps: new Map(), ignoredUntil: now + policy.ignoredMs };
     }
     steps.set(node.id, step);
@@ -72,12 +74,14 @@ export function steer(steering: Steering, nodes: readonly SteeredNode[], now: nu
   return { steps, ignoredUntil: -Infinity };
 }
 
+/** How many of so many nodes may be out of rotation. */
+export const mostOut = (nodes: number, policy: SteeringPolicy): number => nodes - Math.max(2, Math.ceil(nodes * policy.minInRotation - 1e-9));
+
 /** Those with the strongest urge, as many as may be out. */
-function outOfRotation(nodes: readonly SteeredNode[], minInRotation: number): Set<string> {
+function outOfRotation(nodes: readonly SteeredNode[], policy: SteeringPolicy): Set<string> {
   const capacity = nodes.reduce((sum, node) => sum + node.weight, 0);
-  const nodesIn = Math.max(2, Math.ceil(nodes.length * minInRotation));
-  let mayLeave = nodes.length - nodesIn;
-  let capacityMayLeave = capacity * (1 - minInRotation) + 1e-9;
+  let mayLeave = mostOut(nodes.length, policy);
+  let capacityMayLeave = capacity * (1 - policy.minInRotation + 1e-9);
   const out = new Set<string>();
   const candidates = nodes.filter((node) => node.urge > 0).sort((a, b) => b.urge - a.urge || (a.id < b.id ? -1 : 1));
   for (const node of candidates) {
