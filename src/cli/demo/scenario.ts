@@ -1,0 +1,143 @@
+// The reference problem, run from start to end: all servers but one are killed, started again, and what follows is measured.
+import { below, seeded } from '../../core/random.ts';
+import { sleep } from '../../host/clock.ts';
+import type { AccountState } from '../swarm/account.ts';
+import type { Demo } from './demo.ts';
+import { EVEN_THRESHOLD, evenSince, imbalanceOf, leastMoves, movesAfterEven, type Sample } from './evenness.ts';
+import type { MoveCounts } from './moves.ts';
+import type { Slot } from './slot.ts';
+
+/** The answer of `evenkeel demo --headless --json` (DESIGN section 9). What was not measured is null. */
+export interface DemoReport {
+  readonly servers: number;
+  readonly clients: number;
+  readonly protocol: string;
+  readonly requests: number;
+  readonly failedRequests: number;
+  readonly failedWhileRebalancing: number;
+  readonly timeToEvenS: number | null;
+  readonly moves: number;
+  readonly movesLowerBound: number;
+  readonly bounces: number;
+  readonly imbalanceBefore: number;
+  readonly imbalanceAfter: number;
+  readonly evenThreshold: number;
+  readonly movesAfterEven: number | null;
+  readonly forced: number;
+  readonly lost: null;
+  readonly duplicated: null;
+  readonly outOfOrder: null;
+  readonly perServer: readonly { readonly id: string; readonly connections: number }[];
+}
+
+const CONNECT_MS = 60_000;
+/** Connected and nothing left to settle: the clients have sent a few heartbeats. */
+const STEADY_MS = 3_000;
+const EVEN_FOR_S = 10;
+const LONGEST_S = 120;
+/** The survivor is quiet again after the storm: only then do the others come back. */
+const CALM_MS = 3_000;
+
+/** Tells `progress` what happens, for people. */
+export async function runScenario(demo: Demo, progress: (line: string) => void): Promise<DemoReport> {
+  const { clients } = demo.options;
+  demo.startClients();
+  await allConnected(demo, () => demo.connected);
+  await sleep(STEADY_MS);
+  progress(`${clients} clients are connected`);
+
+  const slots = [...demo.slots.values()];
+  const survivor = slots[below(seeded(demo.options.seed), slots.length)];
+  const others = slots.filter((slot) => slot !== survivor);
+  await Promise.all(others.map((slot) => slot.kill()));
+  progress(`killed ${names(others)}`);
+  await allConnected(demo, () => demo.connectionsOf(survivor.id));
+  await sleep(CALM_MS);
+  progress(`all ${clients} clients are on ${survivor.id}; starting the others again`);
+
+  await Promise.all(others.map((slot) => slot.start()));
+  const passing = (): number => others.filter(({ id }) => demo.passes(id)).length;
+  await demo.until(() => passing() === others.length, CONNECT_MS, () => `${others.length} servers must pass the health check again, got ${passing()}`);
+  progress('t = 0: the last of them passes the health check');
+  return measure(demo, progress);
+}
+
+async function allConnected(demo: Demo, count: () => number): Promise<void> {
+  const { clients } = demo.options;
+  const connected = (): number => Math.min(count(), demo.account.connected);
+  await demo.until(() => connected() >= clients, CONNECT_MS, () => `all ${clients} clients must be connected, got ${connected()}`);
+}
+
+async function measure(demo: Demo, progress: (line: string) => void): Promise<DemoReport> {
+  const before = { at: demo.clock.now(), ...mark(demo) };
+  const samples: Sample[] = [];
+  const take = (): void => {
+    const t = (demo.clock.now() - before.at) / 1000;
+    const { moves } = demo.moves;
+    samples.push({ t, imbalance: imbalanceOf(connectionsOf(demo), demo.options.clients) ?? Infinity, moves: moves - before.counts.moves });
+  };
+  take();
+  const sampling = demo.onSample(take);
+  const telling = demo.clock.every(1_000, () => progress(progressLine(samples.at(-1), demo)));
+  for (;;) {
+    await sleep(100);
+    const t = samples.at(-1)?.t ?? 0;
+    const since = evenSince(samples);
+    if (t >= LONGEST_S || (since !== null && t >= since + EVEN_FOR_S)) break;
+  }
+  sampling.stop();
+  telling.cancel();
+  return reportOf(demo, samples, before);
+}
+
+interface Mark {
+  readonly counts: MoveCounts;
+  readonly account: AccountState;
+  readonly connections: readonly number[];
+}
+
+function mark(demo: Demo): Mark {
+  return { counts: demo.moves, account: demo.account, connections: connectionsOf(demo) };
+}
+
+function reportOf(demo: Demo, samples: readonly Sample[], before: Mark): DemoReport {
+  const { servers, clients, protocol } = demo.options;
+  const after = mark(demo);
+  return {
+    servers,
+    clients,
+    protocol,
+    requests: after.account.requests,
+    failedRequests: after.account.failedRequests,
+    failedWhileRebalancing: after.account.failedRequests - before.account.failedRequests,
+    timeToEvenS: rounded(evenSince(samples)),
+    moves: after.counts.moves - before.counts.moves,
+    movesLowerBound: leastMoves(before.connections, clients),
+    bounces: after.counts.bounces - before.counts.bounces,
+    imbalanceBefore: rounded(samples[0].imbalance),
+    imbalanceAfter: rounded(imbalanceOf(after.connections, clients)) ?? 0,
+    evenThreshold: EVEN_THRESHOLD,
+    movesAfterEven: movesAfterEven(samples),
+    forced: after.counts.forced - before.counts.forced,
+    lost: null,
+    duplicated: null,
+    outOfOrder: null,
+    perServer: [...demo.slots.keys()].map((id) => ({ id, connections: demo.connectionsOf(id) })),
+  };
+}
+
+const connectionsOf = (demo: Demo): number[] => [...demo.slots.keys()].map((id) => demo.connectionsOf(id));
+
+const names = (slots: readonly Slot[]): string => slots.map(({ id }) => id).join(', ');
+
+function progressLine(sample: Sample | undefined, demo: Demo): string {
+  const perServer = [...demo.slots.keys()].map((id) => `${id} ${demo.connectionsOf(id)}`).join('  ');
+  const { t = 0, imbalance = 0, moves = 0 } = sample ?? {};
+  return `${t.toFixed(0).padStart(4)} s  ${perServer}  imbalance ${imbalance.toFixed(2)}  moves ${moves}  failed ${demo.account.failedRequests}`;
+}
+
+function rounded(value: number): number;
+function rounded(value: number | null): number | null;
+function rounded(value: number | null): number | null {
+  return value === null ? null : Math.round(value * 10_000) / 10_000;
+}

@@ -1,0 +1,73 @@
+// The place of one server in the demo: its name and port stay, its process comes and goes.
+import { EvenkeelError } from '../../core/errors.ts';
+import { Child } from '../child.ts';
+import type { Started, ToServer } from './messages.ts';
+
+type ServerProcess = Child<ToServer, Started>;
+
+type SlotState =
+  | { readonly state: 'down' }
+  | { readonly state: 'starting'; readonly child: ServerProcess }
+  | { readonly state: 'up'; readonly child: ServerProcess }
+  | { readonly state: 'draining'; readonly child: ServerProcess };
+
+export class Slot {
+  readonly id: string;
+  readonly port: number;
+  readonly #order: ToServer;
+  readonly #ended: (slot: Slot) => void;
+  #state: SlotState = { state: 'down' };
+
+  /** `ended` is told whenever its process has ended. */
+  constructor(order: ToServer, ended: (slot: Slot) => void) {
+    this.id = order.id;
+    this.port = order.port;
+    this.#order = order;
+    this.#ended = ended;
+  }
+
+  get state(): SlotState['state'] {
+    return this.#state.state;
+  }
+
+  get pid(): number | null {
+    return this.#state.state === 'down' ? null : this.#state.child.pid;
+  }
+
+  /** Resolves when the server listens. */
+  async start(): Promise<void> {
+    if (this.#state.state !== 'down') throw new EvenkeelError('EVENKEEL_LIMIT', `server ${this.id} must be down to be started, got ${this.state}`);
+    const child: ServerProcess = new Child(new URL('./server.js', import.meta.url));
+    this.#state = { state: 'starting', child };
+    const listens = new Promise<Started>((resolve) => void child.onMessage(resolve));
+    void child.exited.then(() => {
+      this.#state = { state: 'down' };
+      this.#ended(this);
+    });
+    child.send(this.#order);
+    const started = await Promise.race([listens, child.exited]);
+    if (!('kind' in started)) throw new EvenkeelError('EVENKEEL_LIMIT', `server ${this.id} ended while it started (${started.signal ?? started.code})`);
+    if (started.kind === 'failed') {
+      child.kill();
+      throw new EvenkeelError('EVENKEEL_PORT_TAKEN', `server ${this.id} must listen on port ${this.port}: ${started.reason}`);
+    }
+    // Somebody may have killed it meanwhile.
+    if (this.#state.state === 'starting') this.#state = { state: 'up', child };
+  }
+
+  /** SIGKILL: no goodbye. Resolves when the process is gone. */
+  async kill(): Promise<void> {
+    const state = this.#state;
+    if (state.state === 'down') return;
+    state.child.kill('SIGKILL');
+    await state.child.exited;
+  }
+
+  /** SIGTERM: the server empties itself and ends. */
+  drain(): void {
+    if (this.#state.state !== 'up') throw new EvenkeelError('EVENKEEL_LIMIT', `server ${this.id} must be up to be drained, got ${this.state}`);
+    const { child } = this.#state;
+    this.#state = { state: 'draining', child };
+    child.kill('SIGTERM');
+  }
+}

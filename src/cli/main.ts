@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+// The command `evenkeel`: hands the arguments to its sub-commands, and makes one line and an exit code of what went wrong.
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { EvenkeelError, type ErrorCode } from '../core/errors.ts';
+import { demoCommand } from './commands/demo.ts';
+import { swarmCommand } from './commands/swarm.ts';
+
+/** What the user must correct on the command line; everything else failed while it ran. */
+const BAD_USAGE: readonly ErrorCode[] = ['EVENKEEL_BAD_OPTION', 'EVENKEEL_TOO_MANY_CLIENTS'];
+
+process.exitCode = await run(process.argv);
+
+/** 0 done, 1 failed, 2 bad usage. */
+async function run(argv: readonly string[]): Promise<number> {
+  const program = new Command('evenkeel')
+    .description('Keeps long-lived connections evenly spread over a fleet of servers.')
+    .version(version())
+    .showSuggestionAfterError(false)
+    // One line on stderr, ours: commander's own would come on top of it.
+    .configureOutput({ outputError: () => {} })
+    .exitOverride();
+  for (const command of [demoCommand(), swarmCommand()]) program.addCommand(command.copyInheritedSettings(program));
+  try {
+    await program.parseAsync([...argv]);
+    return 0;
+  } catch (error) {
+    return failure(error);
+  }
+}
+
+function failure(error: unknown): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0;
+    // Without a sub-command commander has shown the help, and has nothing to add.
+    if (error.code !== 'commander.help') say(error.message);
+    return 2;
+  }
+  if (!EvenkeelError.is(error)) throw error;
+  say(`error: ${error.message} (${error.code})`);
+  return BAD_USAGE.includes(error.code) ? 2 : 1;
+}
+
+function say(message: string): void {
+  process.stderr.write(`${message.replaceAll('\n', ' ')}\n`);
+}
+
+function version(): string {
+  const file = new URL('../../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

@@ -1,0 +1,25 @@
+// A process full of clients. It does what its parent says, tells its account a few times a second, and ends with its parent.
+import { realClock } from '../../host/clock.ts';
+import { realRandom } from '../../host/random.ts';
+import { followParent, tellParent } from '../parent.ts';
+import type { FromClients, ToClients } from './messages.ts';
+import { Swarm } from './swarm.ts';
+
+const TELL_MS = 250;
+
+let swarm: Swarm | null = null;
+
+followParent<ToClients>((message) => {
+  if (message.kind === 'start') {
+    swarm = new Swarm(message.swarm, { clock: realClock, random: realRandom });
+    realClock.every(TELL_MS, () => tell('account'));
+    return;
+  }
+  // The account before the end: the connections that it counts are still open.
+  tell('last-account');
+  swarm?.stop();
+});
+
+function tell(kind: FromClients['kind']): void {
+  if (swarm !== null) tellParent<FromClients>({ kind, account: swarm.account });
+}
