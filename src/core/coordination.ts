@@ -386,8 +386,16 @@ function preferredForDrains(view: View): ReadonlySet<string> | null {
  * node that drains go out first.
  */
 function nearness(view: View, one: Seen, index: number, count: number): number {
-  const ids = [...view.nodes.keys()].sort();
+  const ids = [...view.nodes.keys()].sort(byNumber);
   const draining = ids.findIndex((id) => view.nodes.get(id)?.record.state === 'draining');
   const distance = draining < 0 ? index : Math.abs(ids.indexOf(one.record.id) - draining);
   return 2 + 1 - distance / Math.max(1, count);
+}
+
+/** Ids as rolls count them: n2 before n10. */
+function byNumber(a: string, b: string): number {
+  const [, stemA, numberA] = /^(.*?)(\d*)$/.exec(a) as RegExpExecArray;
+  const [, stemB, numberB] = /^(.*?)(\d*)$/.exec(b) as RegExpExecArray;
+  if (stemA !== stemB) return stemA < stemB ? -1 : 1;
+  return Number(numberA) - Number(numberB);
 }

@@ -82,7 +82,7 @@ export class Measure {
     for (let client = 0; client < crowd.count; client++) {
       const doing = crowd.doing[client];
       if (doing === Doing.queued || (doing === Doing.waiting && !(beats && crowd.attempt[client] === 0))) without++;
-      if (doing !== Doing.connected) lost++;
+      if (doing !== Doing.connected && doing !== Doing.moving) lost++;
     }
     this.#clientSeconds += without;
     this.#connected.push((beats ? without : lost) === 0);
