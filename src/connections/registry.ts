@@ -88,11 +88,10 @@ export class Registry {
     connection.handle = handle;
     connection.inProgress = 0;
     if (connection.stage !== 'open') return this.admit(connection);
-    const { restUntil } = this.choice.links;
+    // Pins, rest and weight stay: they belong to the client, not to the protocol.
     const now = this.#clock.now();
-    const rests = restUntil[connection.slot] > now;
-    this.choice.remove(connection.slot);
-    this.choice.add(connection.slot, { now, asks: transport.manner === 'asks', rests });
+    this.choice.asks(connection.slot, transport.manner === 'asks', now);
+    this.choice.touch(connection.slot, now);
   }
 
   began(connection: Connection): void {
@@ -103,6 +102,8 @@ export class Registry {
 
   ended(connection: Connection): void {
     const now = this.#clock.now();
+    // What began before the protocol changed is not the new protocol's.
+    if (connection.inProgress === 0) return;
     connection.lastWriteAt = now;
     if (--connection.inProgress === 0 && connection.stage === 'open') this.choice.end(connection.slot, now);
   }
@@ -123,6 +124,22 @@ export class Registry {
 
   weigh(connection: Connection, weight: number): void {
     if (connection.stage === 'open') this.choice.weigh(connection.slot, weight, this.#clock.now());
+  }
+
+  /**
+   * `listener` ends what is open on the connection when it is wanted elsewhere; null: nobody listens any more. While
+   * somebody listens, a connection that otherwise is told only when it asks can be told at any time, its open response too.
+   */
+  onRetire(connection: Connection, listener: Connection['onRetire']): void {
+    const { goodbye, transport, slot, stage } = connection;
+    connection.onRetire = listener;
+    if (transport.manner !== 'asks') return;
+    // Told already, with the head of this response: what is open now is to end as well, but not while its owner is still at it.
+    if (stage === 'leaving' && goodbye !== null && listener !== null) queueMicrotask(() => transport.retire(connection, goodbye));
+    if (stage !== 'open') return;
+    const now = this.#clock.now();
+    this.choice.asks(slot, listener === null, now);
+    if (listener === null && connection.inProgress > 0) this.choice.begin(slot, now);
   }
 
   at(slot: number): Connection {

@@ -123,7 +123,9 @@ export class Retirement {
       const order = this.order;
       if (order !== null && this.#orderTurn(order, slot, now)) return this.#goodbye('rebalance', order);
     }
-    return due === null ? null : this.#goodbye(due, null);
+    // Age limits come last: one that is due waits for its turn. Requests are counted exactly.
+    if (due === null || (due === 'max-age' && !this.mayAge())) return null;
+    return this.#goodbye(due, null);
   }
 
   /** Whether one more goodbye for age may be said now; takes its turn if so. */
@@ -149,6 +151,7 @@ export class Retirement {
     const { order } = this;
     const said = this.#herd.choice.pick(turns, (slot) => this.#herd.tell(slot, this.#goodbye('drain', order)));
     if (!all) this.#drainPace.take(now, said);
+    this.#countDrained(said, now);
   }
 
   #tellOrder(order: Order, now: number): void {
@@ -187,8 +190,15 @@ export class Retirement {
   }
 
   #drainTurn(now: number): boolean {
-    if (this.phase === 'notice') return false;
-    return this.phase !== 'goodbyes' || this.#drainPace.take(now);
+    const { phase } = this;
+    if (phase === 'notice' || (phase === 'goodbyes' && !this.#drainPace.take(now))) return false;
+    this.#countDrained(1, now);
+    return true;
+  }
+
+  /** Drains come first: they wait for nobody, but what they say is not left for age limits. */
+  #countDrained(said: number, now: number): void {
+    this.#limit.take(now, Math.min(said, this.#limit.available(now)));
   }
 
   #drainPerS(policy: DrainPolicy, elapsed: number): number {

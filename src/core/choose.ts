@@ -1,7 +1,7 @@
 // Decides which connections to move. Handles ("slots") stand in doubly linked lists over typed arrays, ordered by last
 // activity, so that every touch and every pick is constant work, also with 200,000 connections, and memory stays small.
-// Rules: never one that is busy, pinned or resting; the longest idle first, and among those the oldest; where weights
-// differ, few heavy ones, and none heavier than what is asked for.
+// Rules: never one that is busy, pinned or resting; the longest idle first, and among those the oldest; by weight, few heavy
+// ones, and none heavier than what is asked for.
 
 /** The lists a slot can be in. Lists from IDLE on hold what may be told at any time, by weight class. */
 export const List = {
@@ -24,6 +24,8 @@ const CLASSES = 16;
 const LISTS = List.idle + CLASSES;
 /** Weight 1 falls in this class; each class is a factor of two wide. */
 const UNIT_CLASS = 4;
+/** After so many that must stay for now, a pick gives up until the next: its work stays bounded. */
+const MOST_MISSES = 64;
 const NIL = -1;
 
 /** The storage of the lists: shared by several `Choice` in the simulator, one each in a server. */
@@ -138,9 +140,11 @@ export class Choice {
 
   /** Something was read or written. */
   touch(slot: number, now: number): void {
-    this.links.activeAt[slot] = now;
     const list = this.links.list[slot];
-    if (list === List.busy || list === List.long || list === List.resting || list === List.pinned) return;
+    // What is in progress keeps the time at which it began: a stream that is written every second is a long one all the same.
+    if (list === List.busy || list === List.long) return;
+    this.links.activeAt[slot] = now;
+    if (list === List.resting || list === List.pinned) return;
     this.#move(slot, this.#home(slot, now));
   }
 
@@ -160,6 +164,13 @@ export class Choice {
     const { flags, list } = this.links;
     flags[slot] = pinned ? flags[slot] | PINNED : flags[slot] & ~PINNED;
     if (list[slot] !== List.busy && list[slot] !== List.long) this.#move(slot, this.#home(slot, now));
+  }
+
+  /** Whether the connection can be told only when it asks, or at any time: then also while something is in progress. */
+  asks(slot: number, asks: boolean, now: number): void {
+    const { flags } = this.links;
+    flags[slot] = asks ? flags[slot] | ASKS : flags[slot] & ~ASKS;
+    this.#move(slot, this.#home(slot, now));
   }
 
   /** Changes what a connection weighs; takes effect in the order at once. */
@@ -186,13 +197,18 @@ export class Choice {
 
   /** Hands up to `count` of those that can be told to `take`, longest idle first; returns how many it took. */
   pick(count: number, take: (slot: number) => boolean): number {
+    const left = this.#counts.slice();
     let taken = 0;
-    for (let list = LISTS - 1; list >= List.idle; list--) {
-      for (let left = this.#counts[list]; left > 0 && taken < count; left--) {
-        const slot = this.#head[list];
-        if (take(slot)) taken++;
-        // One that must stay for now (bytes unsent) goes to the end of its list; `take` may have removed the others.
-        else if (this.#head[list] === slot) this.#move(slot, list);
+    for (let misses = 0; taken < count && misses < MOST_MISSES; ) {
+      const list = this.#longestIdle(left);
+      if (list === NIL) break;
+      left[list]--;
+      const slot = this.#head[list];
+      if (take(slot)) {
+        taken++;
+      } else {
+        misses++;
+        this.#postpone(slot, list);
       }
     }
     return taken;
@@ -207,17 +223,19 @@ export class Choice {
     let taken = 0;
     let left = limits.count;
     for (let list = LISTS - 1; list >= List.idle; list--) {
-      for (let look = this.#counts[list]; look > 0 && left > 0; look--) {
+      let misses = 0;
+      for (let look = this.#counts[list]; look > 0 && left > 0 && misses < MOST_MISSES; look--) {
         const slot = this.#head[list];
         const most = Math.min(limits.heaviest, amount - taken);
         // A class holds weights within a factor of two: where all of it is too heavy, go on to lighter ones.
-        if (classOf(most) < list - List.idle) break;
+        if (slot === NIL || classOf(most) < list - List.idle) break;
         const slotWeight = weight[slot];
         if (slotWeight <= most && take(slot)) {
           taken += slotWeight;
           left--;
-        } else if (this.#head[list] === slot) {
-          this.#move(slot, list);
+        } else {
+          misses++;
+          this.#postpone(slot, list);
         }
       }
     }
@@ -243,11 +261,28 @@ export class Choice {
     }
   }
 
+  /** The list whose first has been idle for longest, among those with looks left; NIL when there is none. */
+  #longestIdle(left: Int32Array): number {
+    const { activeAt } = this.links;
+    let best = NIL;
+    for (let list = List.idle as number; list < LISTS; list++) {
+      const slot = this.#head[list];
+      if (left[list] > 0 && slot !== NIL && (best === NIL || activeAt[slot] < activeAt[this.#head[best]])) best = list;
+    }
+    return best;
+  }
+
+  /** One that must stay for now (bytes unsent, too heavy) goes to the end of its list; `take` may have removed it. */
+  #postpone(slot: number, list: number): void {
+    if (this.#head[list] === slot) this.#move(slot, list);
+  }
+
   #home(slot: number, now: number): number {
-    const flags = this.links.flags[slot];
-    if ((flags & PINNED) !== 0) return List.pinned;
-    if (this.links.restUntil[slot] > now) return List.resting;
-    return (flags & ASKS) !== 0 ? List.asking : List.idle + classOf(this.links.weight[slot]);
+    const { flags, restUntil, activeAt, weight } = this.links;
+    if ((flags[slot] & PINNED) !== 0) return List.pinned;
+    if (restUntil[slot] > now) return List.resting;
+    if ((flags[slot] & ASKS) === 0) return List.idle + classOf(weight[slot]);
+    return activeAt[slot] <= now - this.#policy.silentMs ? List.silent : List.asking;
   }
 
   #sweep(from: number, to: number, before: number): void {
