@@ -69,9 +69,9 @@ export class Coordinator {
   /** Stops planning and gives the lease back, so that another need not wait for it to lapse. */
   async stop(): Promise<void> {
     this.#timer?.cancel();
-    const led = this.leads;
+    const { state } = this.#office;
     this.#office = { state: 'stopped' };
-    if (led) await this.#reach(() => this.#ports.engine.releaseLease(LEASE, this.#ports.id));
+    if (state !== 'stopped') await this.#reach(() => this.#release());
   }
 
   /** One look at the fleet. Ticks never overlap; a slow engine makes them rarer. */
@@ -90,9 +90,11 @@ export class Coordinator {
     const lease = await engine.acquireLease(LEASE, this.#ports.id, LEASE_TTL_MS);
     if (lease === null) return this.#stepDown('another node holds the lease');
     const leading = await this.#takeOffice(lease.fence);
-    if (leading === null) return;
+    // Somebody called stop() while we waited, maybe before we got what it wanted to give back.
+    if (leading === null) return this.#release();
     const records = await engine.listMembers();
     const settings = await readSettings(engine);
+    if (!this.leads) return;
     const time = { now: clock.now(), wall: clock.wallTime() };
     const before = this.#view;
     this.#view = observe(before, records, time);
@@ -124,6 +126,10 @@ export class Coordinator {
     this.#office = leading;
     log.info({ node: id, term, fence }, 'this node coordinates the fleet');
     return leading;
+  }
+
+  #release(): Promise<void> {
+    return this.#ports.engine.releaseLease(LEASE, this.#ports.id);
   }
 
   #stepDown(why: string): void {
