@@ -141,19 +141,25 @@ export class JoinedEngine implements Engine {
   /** The seat's answer, or unreachable at the deadline. A seat that says that it is no good is given up. */
   async #answer(seat: Seat, call: Call, deadline: number): Promise<Json> {
     const { clock } = this.#options;
-    return new Promise((resolve, reject) => {
-      const timer = clock.after(Math.max(0, deadline - clock.now()), () => reject(this.#keeper.unreachable()));
-      this.#underWay.add(reject);
-      const refused = (error: unknown): void => {
-        if (isUnreachable(error)) this.#keeper.lost(seat, error.message);
-        reject(error);
-      };
-      const settled = (): void => {
-        timer.cancel();
-        this.#underWay.delete(reject);
-      };
-      seat.call(call).then(resolve, refused).finally(settled);
-    });
+    let end = (_error: EvenkeelError): void => {};
+    const ended = new Promise<never>((_resolve, reject) => void (end = reject));
+    const timer = clock.after(Math.max(0, deadline - clock.now()), () => end(this.#keeper.unreachable()));
+    this.#underWay.add(end);
+    try {
+      return await Promise.race([ended, this.#asked(seat, call)]);
+    } finally {
+      timer.cancel();
+      this.#underWay.delete(end);
+    }
+  }
+
+  async #asked(seat: Seat, call: Call): Promise<Json> {
+    try {
+      return await seat.call(call);
+    } catch (error) {
+      if (isUnreachable(error)) this.#keeper.lost(seat, error.message);
+      throw error;
+    }
   }
 
   async #openInboxes(seat: Seat): Promise<void> {
@@ -167,11 +173,14 @@ export class JoinedEngine implements Engine {
     // Only where the inbox is open: the next seat does not open it in the first place.
     const seat = this.#keeper.current();
     if (seat === null) return;
+    this.#wakelock.take();
     try {
       await this.#answer(seat, { do: 'shut', inbox: name }, this.#options.clock.now() + this.#options.timeoutMs);
     } catch (error) {
       // Nobody listens any more either way; what still arrives finds no listener.
       this.#options.log.debug({ inbox: name, error }, 'an inbox was closed without an answer');
+    } finally {
+      this.#wakelock.drop();
     }
   }
 

@@ -1,8 +1,8 @@
 // The wire between the processes of one machine: one JSON object a line, bounded, and a greeting in which each side proves
 // that it knows the secret without showing it, because anybody on the machine may hold an abstract socket name.
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { checkName, checkRecord, checkTtl } from './bounds.ts';
-import { engineLimits, type Json } from './engine.ts';
+import { bad, checkName, checkRecord, checkTtl } from './bounds.ts';
+import type { Json } from './engine.ts';
 import type { Call } from './seat.ts';
 
 /** The greeting: hello, challenge, proof, welcome. Then calls one way, answers and messages the other. */
@@ -22,7 +22,7 @@ export const wireLimits = {
   /** Until the other side is known. */
   greetingBytes: 1_024,
   /** A message or a record, with names in which every character may be an escape. */
-  callBytes: engineLimits.messageBytes + 65_536,
+  callBytes: 327_680,
   /** A list of all members. */
   answerBytes: 33_554_432,
   /** What may wait for a link that does not read. Beyond it the link is closed: messages are at most once. */
@@ -34,7 +34,9 @@ export const encode = (frame: ToHost | FromHost): string => `${JSON.stringify(fr
 
 /** Whose proof it is goes into it, so that a proof cannot be sent back to who made it. */
 export function proofOf(secret: string, side: 'host' | 'guest', nonces: readonly [string, string]): string {
-  return createHmac('sha256', secret).update(JSON.stringify([side, ...nonces])).digest('hex');
+  return createHmac('sha256', secret)
+    .update(JSON.stringify([side, ...nonces]))
+    .digest('hex');
 }
 
 export function sameProof(one: string, other: string): boolean {
@@ -90,7 +92,7 @@ export function readToHost(line: string): ToHost | null {
 
 /** The frame of a host, or null. What a host says after its proof is trusted but for its shape. */
 export function readFromHost(line: string): FromHost | null {
-  const frame = objectIn(line) as Partial<Record<string, unknown>> | null;
+  const frame = objectIn(line);
   switch (frame?.['kind']) {
     case 'challenge':
       return isToken(frame['nonce']) && isToken(frame['proof']) ? (frame as FromHost) : null;
@@ -159,6 +161,6 @@ function checkCall(call: Call): void {
       return;
     default:
       // A newer guest, or no guest at all.
-      throw new TypeError('unknown call');
+      throw bad('call.do', 'must be a call of the port', (call as { do: unknown }).do);
   }
 }

@@ -1,0 +1,338 @@
+// The engine in Redis (or Valkey), for fleets on several machines, over the optional peer dependency `@redis/client` 6.
+// Every connection is used until it breaks and then replaced by a new one; node-redis never reconnects by itself, because
+// only this side knows what may be repeated. Any error that Redis answers counts as the server being no good.
+import { isIP } from 'node:net';
+import type { Clock, Timer } from '../core/clock.ts';
+import { EvenkeelError } from '../core/errors.ts';
+import { type Log, silentLog } from '../core/log.ts';
+import type { NodeRecord } from '../core/membership.ts';
+import type { Random } from '../core/random.ts';
+import { realClock } from '../host/clock.ts';
+import { realRandom } from '../host/random.ts';
+import { bad, tooMuch } from './bounds.ts';
+import { type Engine, engineLimits, type Json } from './engine.ts';
+import { JoinedEngine } from './joined.ts';
+import { startPulse } from './pulse.ts';
+import { describeAddress, readRedisUrl, type RedisAddress } from './redis-address.ts';
+import { acquireLease, listMembers, OVER_LIMIT, probe, putMember, releaseLease, type Script, setValue } from './redis-scripts.ts';
+import type { Call, Seat, SeatOwner } from './seat.ts';
+
+export interface RedisOptions {
+  /** `redis[s]://[[user][:password]@]host[:port][/database]`. In a Redis Cluster: any of its nodes. */
+  readonly url: string;
+  /** Fleets of different names do not see each other. */
+  readonly fleet: string;
+  /** What all keys and channels begin with. Default `evenkeel`. */
+  readonly prefix?: string;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly log?: Log;
+  /** Longest time that a call may last, ms. Default 2000. */
+  readonly timeoutMs?: number;
+}
+
+const TAKE_MS = 2_500;
+const CONNECT_MS = 2_000;
+const PAUSE_MS = 2_000;
+/** A server that answers no ping for 2 s is stopped, or the network is cut. Found after 2.5 s at the latest. */
+const TICK_MS = 500;
+const SILENT_TICKS = 4;
+/** Commands that may wait for answers. */
+const QUEUE_LENGTH = 10_000;
+
+/**
+ * Throws EVENKEEL_BAD_OPTION for a malformed URL or fleet, and when `@redis/client` is not installed; whether the server
+ * can be reached is told by health and by the calls.
+ */
+export function redisEngine(options: RedisOptions): Engine {
+  const { url, fleet, prefix = 'evenkeel', clock = realClock, random = realRandom, log = silentLog, timeoutMs = 2_000 } = options;
+  const address = readRedisUrl(url);
+  mustBeName('fleet', fleet);
+  mustBeName('prefix', prefix);
+  mustHaveClient();
+  const ways: Ways = { address, movedTo: null };
+  const take = (owner: SeatOwner): Promise<Seat> => takeSeat({ ways, keys: `${prefix}:{${fleet}}:`, clock, log }, owner);
+  const name = `Redis at ${describeAddress(address)}`;
+  return new JoinedEngine({ kind: 'redis', name, clock, random, log, take, timeoutMs, takeMs: TAKE_MS, pauseMs: PAUSE_MS });
+}
+
+/** Braces would change the hash slot, and blanks would make keys hard to type. */
+function mustBeName(thing: string, name: string): void {
+  if (!/^[A-Za-z0-9._:-]{1,128}$/.test(name)) throw bad(thing, 'must be 1 to 128 of A-Z a-z 0-9 . _ : -', name);
+}
+
+function mustHaveClient(): void {
+  try {
+    import.meta.resolve('@redis/client');
+  } catch (error) {
+    throw new EvenkeelError(
+      'EVENKEEL_BAD_OPTION',
+      "the engine 'redis' needs the package @redis/client 6, which is not installed: npm install @redis/client@6",
+      error,
+    );
+  }
+}
+
+/** Where to connect. In a Redis Cluster a node that does not own our slot tells which one does. */
+interface Ways {
+  readonly address: RedisAddress;
+  movedTo: { readonly host: string; readonly port: number } | null;
+}
+
+interface Surroundings {
+  readonly ways: Ways;
+  readonly keys: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What we use of a node-redis client. */
+interface Client {
+  connect(): Promise<unknown>;
+  destroy(): void;
+  unref(): void;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  ping(): Promise<unknown>;
+  sendCommand(args: readonly string[]): Promise<unknown>;
+  subscribe(channel: string, listener: (message: string) => void): Promise<void>;
+  unsubscribe(channel: string): Promise<void>;
+}
+
+async function takeSeat(around: Surroundings, owner: SeatOwner): Promise<Seat> {
+  const { ways } = around;
+  const { createClient } = await import('@redis/client');
+  const make = (): Client => createClient(clientOptions(ways));
+  const clients: Clients = { commands: make(), messages: make() };
+  const seat = new RedisSeat(clients, around, owner);
+  owner.signal.addEventListener('abort', () => seat.leave(), { once: true });
+  try {
+    await Promise.all([seat.connect(clients.commands), seat.connect(clients.messages)]);
+    await seat.start();
+    return seat;
+  } catch (error) {
+    seat.leave();
+    // A node that was named to us may be gone: begin again with the one in the URL. A new redirection is kept.
+    if (!(EvenkeelError.is(error) && isMoved(error.cause))) ways.movedTo = null;
+    throw EvenkeelError.is(error) ? error : unreachable(error);
+  }
+}
+
+function clientOptions(ways: Ways): object {
+  const { tls, username, password, database } = ways.address;
+  const { host, port } = ways.movedTo ?? ways.address;
+  // `ping` and the time limits are ours, by the injected clock: node-redis's own ping timer keeps the process alive.
+  const socket = {
+    host,
+    port,
+    connectTimeout: CONNECT_MS,
+    reconnectStrategy: false,
+    ...(tls ? { tls, ...(isIP(host) === 0 ? { servername: host } : {}) } : {}),
+  };
+  return {
+    socket,
+    username,
+    password,
+    database,
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: QUEUE_LENGTH,
+    commandOptions: { timeout: 0 },
+    maintNotifications: 'disabled',
+  };
+}
+
+interface Clients {
+  readonly commands: Client;
+  /** Of its own: so a burst of messages does not delay answers, and RESP2 servers work too. */
+  readonly messages: Client;
+}
+
+type SeatState = { readonly kind: 'connecting' } | { readonly kind: 'seated'; readonly pulse: Timer } | { readonly kind: 'left' };
+
+class RedisSeat implements Seat {
+  readonly #clients: Clients;
+  readonly #around: Surroundings;
+  readonly #owner: SeatOwner;
+  /** Inboxes that are open, or about to be. */
+  readonly #opened = new Map<string, Promise<void>>();
+  #state: SeatState = { kind: 'connecting' };
+
+  constructor(clients: Clients, around: Surroundings, owner: SeatOwner) {
+    this.#clients = clients;
+    this.#around = around;
+    this.#owner = owner;
+    for (const client of [clients.commands, clients.messages]) {
+      client.on('error', (error) => owner.lost(describe(error)));
+      client.unref();
+    }
+  }
+
+  async connect(client: Client): Promise<void> {
+    await client.connect();
+    // A client that was destroyed while it connected goes on connecting.
+    if (this.#state.kind === 'left') client.destroy();
+  }
+
+  /** Checks that the server takes writes, and begins to watch it. */
+  async start(): Promise<void> {
+    await this.#run(probe, ['probe'], []);
+    if (this.#state.kind === 'left') throw unreachable('the connection was closed');
+    const { commands, messages } = this.#clients;
+    const pulse = startPulse({
+      clock: this.#around.clock,
+      tickMs: TICK_MS,
+      silentTicks: SILENT_TICKS,
+      ping: () => Promise.all([commands.ping(), messages.ping()]),
+      lost: () => this.#owner.lost('the server does not answer'),
+    });
+    this.#state = { kind: 'seated', pulse };
+  }
+
+  leave(): void {
+    if (this.#state.kind === 'seated') this.#state.pulse.cancel();
+    this.#state = { kind: 'left' };
+    this.#clients.commands.destroy();
+    this.#clients.messages.destroy();
+  }
+
+  async call(call: Call): Promise<Json> {
+    switch (call.do) {
+      case 'put':
+        return this.#put(call.record, call.ttlMs);
+      case 'list':
+        return this.#readRecords(await this.#run(listMembers, ['members', 'expiries'], []));
+      case 'acquire': {
+        const fence = await this.#run(acquireLease, [`lease:${call.name}`, `fence:${call.name}`], [call.holder, whole(call.ttlMs)]);
+        return typeof fence === 'number' ? fence : null;
+      }
+      case 'release':
+        await this.#run(releaseLease, [`lease:${call.name}`], [call.holder]);
+        return null;
+      case 'holder':
+        return textOr(await this.#send(['GET', this.#key(`lease:${call.name}`)]));
+      case 'send':
+        await this.#send(['PUBLISH', this.#key(`inbox:${call.to}`), JSON.stringify(call.message)]);
+        return null;
+      case 'open':
+        return this.#open(call.inbox);
+      case 'shut':
+        return this.#shut(call.inbox);
+      case 'get':
+        return parsed(textOr(await this.#send(['HGET', this.#key('state'), call.key]))) ?? null;
+      case 'set':
+        return this.#set(call.key, call.value);
+      case 'ping':
+        await this.#send(['PING']);
+        return null;
+    }
+  }
+
+  async #put(record: NodeRecord, ttlMs: number): Promise<null> {
+    const { id, incarnation, sequence, startedAt } = record;
+    const args = [id, JSON.stringify(record), incarnation, String(sequence), String(startedAt), whole(ttlMs), String(engineLimits.members)];
+    const answer = await this.#run(putMember, ['members', 'expiries'], args);
+    if (answer === OVER_LIMIT) throw tooMuch('the fleet', `at most ${engineLimits.members} members`, 'one more');
+    return null;
+  }
+
+  async #set(key: string, value: Json): Promise<null> {
+    if (value === null) {
+      await this.#send(['HDEL', this.#key('state'), key]);
+      return null;
+    }
+    const answer = await this.#run(setValue, ['state'], [key, JSON.stringify(value), String(engineLimits.keys)]);
+    if (answer === OVER_LIMIT) throw tooMuch('the keyed state', `at most ${engineLimits.keys} keys`, 'one more');
+    return null;
+  }
+
+  async #open(inbox: string): Promise<null> {
+    let opening = this.#opened.get(inbox);
+    if (opening === undefined) {
+      const listener = (text: string): void => this.#deliver(inbox, text);
+      opening = this.#clients.messages.subscribe(this.#key(`inbox:${inbox}`), listener);
+      this.#opened.set(inbox, opening);
+    }
+    await opening.catch((error: unknown) => Promise.reject(unreachable(error)));
+    return null;
+  }
+
+  async #shut(inbox: string): Promise<null> {
+    if (!this.#opened.delete(inbox)) return null;
+    await this.#clients.messages.unsubscribe(this.#key(`inbox:${inbox}`)).catch((error: unknown) => Promise.reject(unreachable(error)));
+    return null;
+  }
+
+  #deliver(inbox: string, text: string): void {
+    // Any client of this Redis can publish here. No text has fewer bytes than UTF-16 units.
+    const message = text.length > engineLimits.messageBytes ? undefined : parsed(text);
+    if (message === undefined) this.#around.log.warn({ inbox }, 'a message that is no JSON, or too long, was dropped');
+    else this.#owner.deliver(inbox, message);
+  }
+
+  #readRecords(answer: unknown): Json {
+    const texts = Array.isArray(answer) ? answer : [];
+    return texts.map((text) => parsed(textOr(text)) ?? null);
+  }
+
+  async #run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    const rest = [String(keys.length), ...keys.map((key) => this.#key(key)), ...args];
+    try {
+      return await this.#clients.commands.sendCommand(['EVALSHA', script.sha1, ...rest]);
+    } catch (error) {
+      // The server was started anew, or has never seen this version of the script.
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw this.#refused(error);
+      return this.#send(['EVAL', script.lua, ...rest]);
+    }
+  }
+
+  async #send(args: readonly string[]): Promise<unknown> {
+    try {
+      return await this.#clients.commands.sendCommand(args);
+    } catch (error) {
+      throw this.#refused(error);
+    }
+  }
+
+  #refused(error: unknown): EvenkeelError {
+    if (isMoved(error)) {
+      const [, host = '', port = ''] = MOVED.exec(error.message) ?? [];
+      // An empty host means the one that was asked.
+      this.#around.ways.movedTo = { host: host === '' ? (this.#around.ways.movedTo ?? this.#around.ways.address).host : host, port: Number(port) };
+    }
+    return unreachable(error);
+  }
+
+  #key(name: string): string {
+    return this.#around.keys + name;
+  }
+}
+
+const MOVED = /^MOVED \d+ (.*):(\d+)$/;
+
+function isMoved(error: unknown): error is Error {
+  return error instanceof Error && MOVED.test(error.message);
+}
+
+function unreachable(error: unknown): EvenkeelError {
+  return new EvenkeelError('EVENKEEL_ENGINE_UNREACHABLE', describe(error), error);
+}
+
+/** Node reports a host that refused on each of its addresses as one error without words. */
+function describe(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return describe(error.errors[0]);
+  if (!(error instanceof Error)) return String(error);
+  return error.message === '' ? error.name : error.message;
+}
+
+const whole = (ms: number): string => String(Math.ceil(ms));
+
+const textOr = (answer: unknown): string | null => (typeof answer === 'string' ? answer : null);
+
+function parsed(text: string | null): Json | undefined {
+  if (text === null) return undefined;
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    // Somebody else wrote it; the caller treats it as absent.
+    return undefined;
+  }
+}
