@@ -1,0 +1,112 @@
+/**
+ * The admin API of a node: `const admin = await serveAdmin(node, { port: 9090 })` answers `/api/...`, `/metrics` and the
+ * probes on a port of its own, on this machine alone unless a token is set.
+ *
+ * @module
+ */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { EvenkeelError } from '../core/errors.ts';
+import type { FleetNode } from '../node/node.ts';
+import { adminApi } from './api.ts';
+import { Metrics } from './metrics.ts';
+import { nodeSource, type NodeSource } from './node-source.ts';
+import { readAdminOptions, type AdminOptions, type AdminSettings } from './options.ts';
+import type { Source } from './source.ts';
+
+export type { AdminOptions } from './options.ts';
+export type { ConnectionsPage, CoordinationFacts, DrainBegun, Fleet, NodeFacts, OwnNode, PageQuery, PlanView, RebalancingChange, Source } from './source.ts';
+
+/** What `evenkeel()` returns fits this. */
+export interface AdminNode {
+  readonly node: FleetNode;
+}
+
+/** An admin API that listens. */
+export interface Admin extends AsyncDisposable {
+  /** Where it answers, such as `http://127.0.0.1:9090`. */
+  readonly address: string;
+  readonly port: number;
+  /** Stops listening and ends the connections to the API. The node, or the source, stays yours. Twice is once. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the admin API of a node, or of a source of your own. Rejects with EVENKEEL_BAD_OPTION or EVENKEEL_PORT_TAKEN,
+ * and then nothing was started.
+ */
+export async function serveAdmin(of: AdminNode | Source, options: AdminOptions): Promise<Admin> {
+  const settings = readAdminOptions(options);
+  const made = 'node' in of ? nodeSource(of.node) : null;
+  const source: Source = made ?? (of as Source);
+  const { own } = source;
+  try {
+    const metrics = own === null ? null : new Metrics(() => own.facts(), { processMetrics: settings.processMetrics });
+    const server = createServer({ requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS }, adminApi({ source, settings, metrics }));
+    server.maxConnections = CONNECTIONS;
+    await listen(server, settings);
+    server.on('error', (error) => source.log.warn({ err: error }, 'the admin API could not accept a connection'));
+    return new Listening(server, made, settings);
+  } catch (error) {
+    await made?.close();
+    throw error;
+  }
+}
+
+/** A caller that takes longer to send a command is stuck; the limit on connections keeps the node's file descriptors. */
+const REQUEST_MS = 10_000;
+const CONNECTIONS = 256;
+
+class Listening implements Admin {
+  readonly address: string;
+  readonly port: number;
+  readonly #server: Server;
+  readonly #made: NodeSource | null;
+  #closed: Promise<void> | null = null;
+
+  constructor(server: Server, made: NodeSource | null, settings: AdminSettings) {
+    this.#server = server;
+    this.#made = made;
+    this.port = (server.address() as AddressInfo).port;
+    this.address = `http://${shownHost(settings.host)}:${this.port}`;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => void this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+    await this.#made?.close();
+  }
+}
+
+function listen(server: Server, { host, port }: AdminSettings): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException): void => reject(listenError(error, `${shownHost(host)}:${port}`));
+    server.once('error', failed);
+    server.listen({ host, port }, () => {
+      server.removeListener('error', failed);
+      resolve();
+    });
+  });
+}
+
+function listenError(error: NodeJS.ErrnoException, address: string): EvenkeelError {
+  if (error.code === 'EADDRINUSE')
+    return new EvenkeelError('EVENKEEL_PORT_TAKEN', `admin.port must be free, got ${address}, where another process listens`, error);
+  return new EvenkeelError(
+    'EVENKEEL_BAD_OPTION',
+    `admin.host and admin.port must be an address that this process can listen on, got ${address} (${error.code ?? error.message})`,
+    error,
+  );
+}
+
+const shownHost = (host: string): string => (host.includes(':') ? `[${host}]` : host);

@@ -1,0 +1,216 @@
+// Prometheus metrics, and the only file that knows the client library. Nothing is counted here: the hot path keeps plain
+// numbers, and they are read when somebody scrapes. What concerns the whole fleet is exported by its coordinator alone.
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import type { NodeFacts } from './source.ts';
+
+/** Absent, one number, or one number per value of the label. */
+type Reading = number | null | Readonly<Record<string, number>>;
+
+interface Metric {
+  readonly name: string;
+  readonly help: string;
+  readonly label?: string;
+  readonly read: (facts: NodeFacts) => Reading;
+}
+
+const yes = (condition: boolean): number => (condition ? 1 : 0);
+
+const counters: readonly Metric[] = [
+  { name: 'evenkeel_connections_opened_total', help: 'Connections that carried a real request; probes do not count.', read: (facts) => facts.opened },
+  {
+    name: 'evenkeel_connections_closed_total',
+    help: 'Connections that ended without an order or a drain: clients that left, age limits, errors.',
+    read: (facts) => facts.closed,
+  },
+  {
+    name: 'evenkeel_goodbyes_total',
+    help: 'Connections that were told to go, by reason; rebalance counts the moves.',
+    label: 'reason',
+    read: (facts) => facts.goodbyes,
+  },
+  { name: 'evenkeel_bounces_total', help: 'Connections that arrived under a plan while the node was at or above its target.', read: (facts) => facts.bounced },
+  { name: 'evenkeel_forced_total', help: "Connections that were cut by a drain's deadline.", read: (facts) => facts.forced },
+];
+
+const nodeGauges: readonly Metric[] = [
+  {
+    name: 'evenkeel_connections',
+    help: 'Open connections, by protocol; those that were told to go are left out.',
+    label: 'protocol',
+    read: (facts) => facts.connections,
+  },
+  { name: 'evenkeel_connections_leaving', help: 'Connections that were told to go and are still open.', read: (facts) => facts.leaving },
+  {
+    name: 'evenkeel_unmovable',
+    help: 'Connections that cannot be told to go now: silent HTTP, long responses, pinned, at rest after a move.',
+    read: (facts) => facts.unmovable,
+  },
+  { name: 'evenkeel_target', help: "The node's fair share now; absent while nobody coordinates.", read: (facts) => facts.target },
+  { name: 'evenkeel_load', help: "The node's load score; 1 is full, unless the application reports a number of its own.", read: (facts) => facts.load },
+  { name: 'evenkeel_capacity', help: 'How much of the whole the node should carry, relative to the others.', read: (facts) => facts.capacity },
+  { name: 'evenkeel_strain_event_loop_delay_seconds', help: 'Moving average of the delay of the event loop.', read: (facts) => facts.eventLoopDelayMs / 1000 },
+  {
+    name: 'evenkeel_strain_handshake_seconds',
+    help: 'Moving average of the time from accept to the first real request.',
+    read: (facts) => facts.handshakeMs / 1000,
+  },
+  {
+    name: 'evenkeel_rotation',
+    help: 'Whether the balancer should send new connections here: 1 in rotation, 0 out.',
+    read: (facts) => yes(facts.rotation === 'in'),
+  },
+  { name: 'evenkeel_draining', help: 'Whether the node is being emptied, or was: 1 or 0.', read: (facts) => yes(facts.draining) },
+  {
+    name: 'evenkeel_engine_up',
+    help: 'Whether the engine answers; while it does not, the node serves and sheds nothing.',
+    read: (facts) => yes(facts.engineUp),
+  },
+  {
+    name: 'evenkeel_coordinator',
+    help: 'Whether this node coordinates the fleet: 1 on one node, 0 on the others.',
+    read: (facts) => yes(facts.coordination !== null),
+  },
+];
+
+const fleetGauges: readonly Metric[] = [
+  {
+    name: 'evenkeel_imbalance',
+    help: 'Largest connections / target over the nodes; 1 is even. Exported by the coordinator.',
+    read: (facts) => facts.coordination?.imbalance ?? null,
+  },
+  {
+    name: 'evenkeel_moves_in_flight',
+    help: 'Moves that were told and have not landed yet. Exported by the coordinator.',
+    read: (facts) => facts.coordination?.inFlight ?? null,
+  },
+  {
+    name: 'evenkeel_pace_per_second',
+    help: 'Moves that may start in the whole fleet per second. Exported by the coordinator.',
+    read: (facts) => facts.coordination?.pacePerS ?? null,
+  },
+  {
+    name: 'evenkeel_plan_active',
+    help: 'Whether a plan is being carried out: 1 or 0. Exported by the coordinator.',
+    read: (facts) => fleetFlag(facts, 'planActive'),
+  },
+  {
+    name: 'evenkeel_rebalancing_waiting',
+    help: 'Whether rebalancing waits (paused, settling, a drain, ineffective ...): 1 or 0. Exported by the coordinator.',
+    read: (facts) => fleetFlag(facts, 'waiting'),
+  },
+  {
+    name: 'evenkeel_stuck',
+    help: 'Connections above target that cannot be moved now. Exported by the coordinator.',
+    read: (facts) => facts.coordination?.stuck ?? null,
+  },
+];
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #read: () => NodeFacts;
+  #facts: NodeFacts;
+
+  /** `processMetrics` adds what the client library knows of the Node process. */
+  constructor(read: () => NodeFacts, options: { readonly processMetrics: boolean }) {
+    this.#read = read;
+    this.#facts = read();
+    this.#addInfo();
+    for (const metric of counters) this.#addCounter(metric);
+    for (const metric of nodeGauges) this.#addGauge(metric);
+    for (const metric of fleetGauges) this.#addFleetGauge(metric);
+    if (options.processMetrics) collectDefaultMetrics({ register: this.#registry });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** The text that Prometheus reads. The node is looked at once, so that all figures are of one moment. */
+  render(): Promise<string> {
+    this.#facts = this.#read();
+    return this.#registry.metrics();
+  }
+
+  #addInfo(): void {
+    const now = (): NodeFacts => this.#facts;
+    this.#registry.registerMetric(
+      new Gauge({
+        name: 'evenkeel_node_info',
+        help: 'Who this node is; always 1.',
+        labelNames: ['fleet', 'node', 'version', 'address'],
+        registers: [],
+        collect() {
+          const { fleet, node, version, address } = now();
+          this.set({ fleet, node, version, address }, 1);
+        },
+      }),
+    );
+  }
+
+  #addCounter(metric: Metric): void {
+    const samples = (): Sample[] => samplesOf(metric, this.#facts);
+    this.#registry.registerMetric(
+      new Counter({
+        name: metric.name,
+        help: metric.help,
+        labelNames: labelNames(metric),
+        registers: [],
+        collect() {
+          this.reset();
+          for (const { labels, value } of samples()) this.inc(labels, value);
+        },
+      }),
+    );
+  }
+
+  #addGauge(metric: Metric): void {
+    const samples = (): Sample[] => samplesOf(metric, this.#facts);
+    this.#registry.registerMetric(
+      new Gauge({
+        name: metric.name,
+        help: metric.help,
+        labelNames: labelNames(metric),
+        registers: [],
+        collect() {
+          this.reset();
+          const now = samples();
+          // `reset` leaves a 0 behind where there is no label; absent must not read as 0.
+          if (now.length === 0 && metric.label === undefined) this.remove();
+          for (const { labels, value } of now) this.set(labels, value);
+        },
+      }),
+    );
+  }
+
+  /** Carries the fleet's name, because one Prometheus may look after several fleets. */
+  #addFleetGauge(metric: Metric): void {
+    const { name, help, read } = metric;
+    this.#addGauge({
+      name,
+      help,
+      label: 'fleet',
+      read: (facts) => {
+        const value = read(facts);
+        return typeof value === 'number' ? { [facts.fleet]: value } : null;
+      },
+    });
+  }
+}
+
+interface Sample {
+  readonly labels: Record<string, string>;
+  readonly value: number;
+}
+
+function samplesOf(metric: Metric, facts: NodeFacts): Sample[] {
+  const reading = metric.read(facts);
+  if (reading === null) return [];
+  if (typeof reading === 'number') return [{ labels: {}, value: reading }];
+  return Object.entries(reading).map(([key, value]) => ({ labels: { [metric.label ?? 'kind']: key }, value }));
+}
+
+const labelNames = (metric: Metric): string[] => (metric.label === undefined ? [] : [metric.label]);
+
+function fleetFlag(facts: NodeFacts, name: 'planActive' | 'waiting'): number | null {
+  return facts.coordination === null ? null : yes(facts.coordination[name]);
+}
