@@ -30,6 +30,9 @@ type Draining = { readonly state: 'no' } | { readonly state: 'draining'; readonl
 /** Goodbyes are handed out this often, so that they are spread within a second. */
 export const RETIREMENT_TICK_MS = 100;
 
+/** While there is nothing to hand out, a tick only sorts the connections by what became of them. */
+const CALM_TICK_MS = 1_000;
+
 /** The coordinator grants credit once a second; the node uses it up in 0.8 s of the second, evenly. */
 const SPREAD = 1.25;
 
@@ -44,12 +47,15 @@ export class Retirement {
   readonly #drainPace: TokenBucket;
   /** All goodbyes, whatever the reason. */
   readonly #limit: TokenBucket;
-  readonly #dealer = new Dealer();
+  readonly #dealer: Dealer;
   #timer: Timer | null = null;
+  /** Whether the next tick comes after the short time. */
+  #hurried = false;
 
   constructor(ports: RetirementPorts) {
     this.#clock = ports.clock;
     this.#random = ports.random;
+    this.#dealer = new Dealer(ports.random);
     this.#herd = ports.herd;
     this.#goodbyesPerS = ports.goodbyesPerS;
     const now = ports.clock.now();
@@ -59,7 +65,7 @@ export class Retirement {
   }
 
   start(): void {
-    this.#timer ??= this.#clock.every(RETIREMENT_TICK_MS, () => this.tick());
+    if (this.#timer === null) this.#wait();
   }
 
   stop(): void {
@@ -100,11 +106,15 @@ export class Retirement {
     const now = this.#clock.now();
     const before = this.#standing;
     this.#standing = accept(before, order, now);
-    if (this.#standing !== before) this.#orderPace.setRate(order.perS * SPREAD, Math.max(1, order.perS), now);
+    if (this.#standing === before) return;
+    this.#orderPace.setRate(order.perS * SPREAD, Math.max(1, order.perS), now);
+    this.#hurry();
   }
 
   beginDrain(policy: DrainPolicy): void {
-    if (this.#draining.state === 'no') this.#draining = { state: 'draining', policy, since: this.#clock.now() };
+    if (this.#draining.state === 'draining') return;
+    this.#draining = { state: 'draining', policy, since: this.#clock.now() };
+    this.#hurry();
   }
 
   endDrain(): void {
@@ -139,6 +149,25 @@ export class Retirement {
     this.#herd.choice.sweep(now);
     if (this.#draining.state === 'draining') this.#tellDrain(this.#draining.policy, now - this.#draining.since, now);
     else if (this.order !== null) this.#tellOrder(this.order, now);
+  }
+
+  get #busy(): boolean {
+    return this.#draining.state === 'draining' || (this.order?.perS ?? 0) > 0;
+  }
+
+  #wait(): void {
+    this.#hurried = this.#busy;
+    this.#timer = this.#clock.after(this.#hurried ? RETIREMENT_TICK_MS : CALM_TICK_MS, () => {
+      this.tick();
+      if (this.#timer !== null) this.#wait();
+    });
+  }
+
+  /** There is something to hand out: ticks come fast from now on. */
+  #hurry(): void {
+    if (this.#timer === null || this.#hurried || !this.#busy) return;
+    this.#timer.cancel();
+    this.#wait();
   }
 
   #tellDrain(policy: DrainPolicy, elapsed: number, now: number): void {

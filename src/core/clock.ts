@@ -79,12 +79,12 @@ export class VirtualClock implements Clock {
     this.#now = end;
   }
 
-  /** Like `advance`, but lets promises settle after every task, for code that awaits between timers. */
+  /** Like `advance`, but lets promises settle after what was due at one moment, for code that awaits between timers. */
   async advanceAsync(ms: number): Promise<void> {
     const end = this.#now + ms;
     await settle();
-    while (this.nextAt() <= end) {
-      this.#runNext();
+    for (let at = this.nextAt(); at <= end; at = this.nextAt()) {
+      while (this.nextAt() === at) this.#runNext();
       await settle();
     }
     this.#now = end;

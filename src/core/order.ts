@@ -1,6 +1,7 @@
 // Orders are levels, not deltas: a node obeys the highest (term, sequence) that it has seen, and sheds only while it is
 // above the order's floor and within its cumulative credit. So repeats, losses, reordering, two coordinators for a
 // moment and natural churn can never dig a node below its target.
+import type { Random } from './random.ts';
 
 /** What travels from the coordinator to one node, every tick. */
 export interface Order {
@@ -78,15 +79,23 @@ export function allowance(standing: Standing, amount: number, now: number): numb
   return Math.max(0, Math.min(amount - order.floor, order.credit - standing.shed));
 }
 
-/** Deals targets by their shares, evenly all along: after k deals each has had k * share, give or take one. */
+/**
+ * Deals targets by their shares, evenly all along: after k deals each has had k * share, give or take one. Where it begins is
+ * dealt too, or all nodes of a fleet would send their first move to the same target.
+ */
 export class Dealer {
   readonly #owed = new Map<string, number>();
+  readonly #random: Random;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
 
   deal(targets: readonly OrderTarget[]): OrderTarget | null {
     let best: OrderTarget | null = null;
     let most = -Infinity;
     for (const target of targets) {
-      const owed = (this.#owed.get(target.id) ?? 0) + target.share;
+      const owed = (this.#owed.get(target.id) ?? this.#random.next()) + target.share;
       this.#owed.set(target.id, owed);
       if (owed > most) {
         most = owed;

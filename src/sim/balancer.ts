@@ -2,9 +2,10 @@
 import { below, type Random } from '../core/random.ts';
 import type { Scenario } from './scenario.ts';
 
-export interface Backend {
-  /** What a health check would find now. */
-  readonly healthy: boolean;
+export interface Backends {
+  readonly count: number;
+  /** What a health check of backend `i` would find now. */
+  readonly healthy: (i: number) => boolean;
 }
 
 class Balancer {
@@ -27,17 +28,15 @@ class Balancer {
   }
 
   /** Looks at the backends when a check is due; without checks every backend that was ever there passes for ever. */
-  check(step: number, backends: readonly Backend[]): void {
+  check(step: number, backends: Backends): void {
     const first = this.#known === 0;
     if (this.#checkSteps === 0) {
-      if (this.#known !== backends.length) this.#passing = backends.map((_, i) => i);
+      for (let i = this.#known; i < backends.count; i++) this.#passing.push(i);
     } else if (first || step % this.#checkSteps === this.#phase) {
       this.#passing = [];
-      backends.forEach((backend, i) => {
-        if (backend.healthy) this.#passing.push(i);
-      });
+      for (let i = 0; i < backends.count; i++) if (backends.healthy(i)) this.#passing.push(i);
     }
-    this.#known = backends.length;
+    this.#known = backends.count;
   }
 
   /** Index of the backend for a new connection; -1 when none passes. */
@@ -72,7 +71,7 @@ export class Balancers {
     this.#balancers = Array.from({ length: scenario.balancer.count }, () => new Balancer(scenario, random));
   }
 
-  check(step: number, backends: readonly Backend[]): void {
+  check(step: number, backends: Backends): void {
     for (const balancer of this.#balancers) balancer.check(step, backends);
   }
 

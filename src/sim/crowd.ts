@@ -26,6 +26,9 @@ export class Crowd {
   readonly count: number;
   readonly links: Links;
   readonly doing: Uint8Array;
+  /** How many clients are doing what, by the numbers of `Doing`; and how many had a failed attempt since they lost their connection. */
+  readonly tally: Int32Array = new Int32Array(4);
+  failing = 0;
   /** Index of the node it is connected to, or NOWHERE. */
   readonly node: Int16Array;
   /** Index of the node it was told to go to, or NOWHERE. */
@@ -51,6 +54,7 @@ export class Crowd {
     this.count = count;
     this.links = new Links(Math.max(1, count));
     this.doing = new Uint8Array(count).fill(Doing.waiting);
+    this.tally[Doing.waiting] = count;
     this.node = new Int16Array(count).fill(NOWHERE);
     this.target = new Int16Array(count).fill(NOWHERE);
     this.attempt = new Uint8Array(count);
@@ -67,10 +71,26 @@ export class Crowd {
     if (protocol === 'http') this.#dealBeats(random);
   }
 
+  set(client: number, doing: number): void {
+    this.tally[this.doing[client]]--;
+    this.tally[doing]++;
+    this.doing[client] = doing;
+  }
+
+  failed(client: number): void {
+    if (this.attempt[client] === 0) this.failing++;
+    if (this.attempt[client] < 255) this.attempt[client]++;
+  }
+
+  forgive(client: number): void {
+    if (this.attempt[client] > 0) this.failing--;
+    this.attempt[client] = 0;
+  }
+
   /** Wakes `client` in `delayMs`; at the earliest in the next step. */
   sleep(client: number, step: number, delayMs: number): void {
     const due = step + Math.max(1, Math.ceil(delayMs / STEP_MS));
-    this.doing[client] = Doing.waiting;
+    this.set(client, Doing.waiting);
     this.at[client] = due;
     const slot = Math.min(due, step + WHEEL - 1) % WHEEL;
     this.#wheelNext[client] = this.#wheel[slot];

@@ -8,7 +8,7 @@ import type { Goodbye } from '../core/goodbye.ts';
 import { isMove } from '../core/goodbye.ts';
 import { below, seeded, type Random } from '../core/random.ts';
 import { crashSpreadMs } from '../core/spread.ts';
-import { Balancers } from './balancer.ts';
+import { Balancers, type Backends } from './balancer.ts';
 import { Control } from './control.ts';
 import { Crowd, Doing, NOWHERE, STEP_MS } from './crowd.ts';
 import { SimNode, type NodeWorld } from './node.ts';
@@ -25,6 +25,8 @@ export interface Books {
   attempts: number;
   failedAttempts: number;
   landings: number;
+  /** Moves by the plan that asked for them, with the time of its first. */
+  readonly plans: Map<string, { readonly sinceS: number; moves: number }>;
 }
 
 export class SimFleet {
@@ -32,7 +34,7 @@ export class SimFleet {
   readonly clock: VirtualClock = new VirtualClock();
   readonly crowd: Crowd;
   readonly nodes: SimNode[] = [];
-  readonly books: Books = { moves: 0, bounces: 0, attempts: 0, failedAttempts: 0, landings: 0 };
+  readonly books: Books = { moves: 0, bounces: 0, attempts: 0, failedAttempts: 0, landings: 0, plans: new Map() };
   readonly control: Control;
   readonly random: Random;
   /** Called for every heartbeat of a connected HTTP client, for policies that count requests; true: the connection ends. */
@@ -146,10 +148,10 @@ export class SimFleet {
     const queued = node.queue.slice(node.queueHead);
     for (const client of [...node.life.choice.slots()]) {
       this.#leaveNode(client);
-      this.crowd.attempt[client] = 0;
-      if (this.crowd.doing[client] === Doing.moving) this.crowd.doing[client] = Doing.queued;
+      this.crowd.forgive(client);
+      if (this.crowd.doing[client] === Doing.moving) this.crowd.set(client, Doing.queued);
       else if (!this.#beats) this.crowd.sleep(client, this.step, spreadMs > 0 ? this.random.next() * spreadMs : this.#backoffMs(0));
-      else this.crowd.doing[client] = Doing.waiting;
+      else this.crowd.set(client, Doing.waiting);
     }
     for (const entry of queued) if (this.#tickets[entry % TICKETS] === Math.floor(entry / TICKETS)) this.#fail(entry % TICKETS);
   }
@@ -164,8 +166,8 @@ export class SimFleet {
     }
   }
 
-  #backends(): { healthy: boolean }[] {
-    return this.nodes.map((node) => ({ healthy: node.healthy && !this.refusing.has(node.index) }));
+  #backends(): Backends {
+    return { count: this.nodes.length, healthy: (i) => this.nodes[i].healthy && !this.refusing.has(i) };
   }
 
   #setTargets(): void {
@@ -184,8 +186,8 @@ export class SimFleet {
     if (this.#sdk) {
       // Make before break: the place on the old node is free at once, the client is never without a connection.
       this.#leaveNode(client);
-      crowd.doing[client] = Doing.moving;
-      crowd.attempt[client] = 0;
+      crowd.set(client, Doing.moving);
+      crowd.forgive(client);
       this.#enqueue(client, target === NOWHERE ? this.#balancers.pick(client) : target);
     } else {
       this.#disconnect(client, 'told');
@@ -202,6 +204,10 @@ export class SimFleet {
     if (!move) return;
     this.books.moves++;
     this.#countMove(client);
+    if (goodbye.plan === null) return;
+    const plan = this.books.plans.get(goodbye.plan);
+    if (plan === undefined) this.books.plans.set(goodbye.plan, { sinceS: this.nowS, moves: 1 });
+    else plan.moves++;
   }
 
   #countMove(client: number): void {
@@ -221,8 +227,8 @@ export class SimFleet {
   #disconnect(client: number, why: 'told' | 'left'): void {
     const { crowd } = this;
     this.#leaveNode(client);
-    crowd.attempt[client] = 0;
-    crowd.doing[client] = Doing.waiting;
+    crowd.forgive(client);
+    crowd.set(client, Doing.waiting);
     if (this.#beats) return;
     crowd.sleep(client, this.step, why === 'left' ? 0 : this.#backoffMs(0));
   }
@@ -269,7 +275,7 @@ export class SimFleet {
       crowd.invited[client] = 0;
     }
     this.#tickets[client]++;
-    if (crowd.doing[client] !== Doing.moving) crowd.doing[client] = Doing.queued;
+    if (crowd.doing[client] !== Doing.moving) crowd.set(client, Doing.queued);
     crowd.at[client] = this.step;
     node.queue.push(client + this.#tickets[client] * TICKETS);
   }
@@ -281,7 +287,7 @@ export class SimFleet {
     this.#tickets[client]++;
     crowd.target[client] = NOWHERE;
     crowd.invited[client] = 0;
-    if (crowd.attempt[client] < 255) crowd.attempt[client]++;
+    crowd.failed(client);
     crowd.sleep(client, this.step, this.#backoffMs(crowd.attempt[client] - 1));
   }
 
@@ -333,8 +339,8 @@ export class SimFleet {
     life.totals.opened++;
     crowd.node[client] = index;
     crowd.target[client] = NOWHERE;
-    crowd.doing[client] = Doing.connected;
-    crowd.attempt[client] = 0;
+    crowd.set(client, Doing.connected);
+    crowd.forgive(client);
     crowd.moved[client] = 0;
     crowd.invited[client] = 0;
     books.landings++;

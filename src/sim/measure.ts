@@ -38,8 +38,6 @@ export interface Report {
   readonly series: Series;
 }
 
-/** The plan that made the fleet even has this long to finish; moves after that are needless. */
-const FINISH_S = 5;
 const EVEN = 1.05;
 
 export class Measure {
@@ -75,17 +73,11 @@ export class Measure {
   second(): void {
     const { crowd, nodes, books, nowS } = this.#fleet;
     const series = this.#series;
-    let without = 0;
-    let lost = 0;
     // Whoever waits for its next heartbeat is not counted as disconnected (DESIGN section 10).
     const beats = this.#fleet.scenario.clients.protocol === 'http';
-    for (let client = 0; client < crowd.count; client++) {
-      const doing = crowd.doing[client];
-      if (doing === Doing.queued || (doing === Doing.waiting && !(beats && crowd.attempt[client] === 0))) without++;
-      if (doing !== Doing.connected && doing !== Doing.moving) lost++;
-    }
+    const without = crowd.tally[Doing.queued] + (beats ? crowd.failing : crowd.tally[Doing.waiting]);
     this.#clientSeconds += without;
-    this.#connected.push((beats ? without : lost) === 0);
+    this.#connected.push(without === 0);
     series.tS.push(Math.round(nowS));
     series.imbalance.push(rounded(this.#imbalance('connections')));
     series.reconnectsPerS.push(books.landings - this.#landings);
@@ -105,7 +97,6 @@ export class Measure {
     const connected = settledFrom(this.#connected, (value) => value);
     const first = this.#secondOf(this.lastEventS);
     const evenAt = even === null ? null : Math.max(even, first);
-    const movesByEven = evenAt === null ? null : this.#moves[Math.min(this.#moves.length - 1, evenAt + FINISH_S)];
     const moves = books.moves;
     let maxMoves = 0;
     for (let client = 0; client < crowd.count; client++) maxMoves = Math.max(maxMoves, crowd.moves[client]);
@@ -122,7 +113,7 @@ export class Measure {
       movesRatio: this.#least === 0 ? null : rounded(moves / this.#least),
       bounces: books.bounces,
       maxMovesOfOneClient: maxMoves,
-      movesAfterEven: movesByEven === null ? null : moves - movesByEven,
+      movesAfterEven: evenAt === null ? null : this.#movesAfter(evenAt),
       attempts: books.attempts,
       failedAttempts: books.failedAttempts,
       peakReconnectsPerS: this.#series.reconnectsPerS.reduce((most, value) => Math.max(most, value), 0),
@@ -136,6 +127,16 @@ export class Measure {
       wallS: rounded(wallS),
       series: this.#series,
     };
+  }
+
+  /** Moves from second `evenAt` on. A plan of ours that began before may finish what it began; whatever else moves is needless. */
+  #movesAfter(evenAt: number): number {
+    const { books } = this.#fleet;
+    const since = books.moves - this.#moves[evenAt];
+    if (books.plans.size === 0) return since;
+    let later = 0;
+    for (const plan of books.plans.values()) if (plan.sinceS > this.#series.tS[evenAt]) later += plan.moves;
+    return later;
   }
 
   /** 1.05, or what chance alone does where landing is a lottery. */
