@@ -10,7 +10,7 @@ export type Protocol = 'http1' | 'http2' | 'websocket' | 'tcp';
 export interface Transport {
   readonly protocol: Protocol;
   readonly manner: 'told' | 'asks';
-  /** Polite: say goodbye at the next safe moment. Called once per connection, never for `asks`. */
+  /** Polite: say goodbye at the next safe moment. Called once per connection; for `asks` only while `onRetire` is set. */
   retire(connection: Connection, goodbye: Goodbye): void;
   /** Firm: end it now, in the manner that loses least. What is cut is counted by the caller. */
   cut(connection: Connection): void;

@@ -1,0 +1,224 @@
+// What HTTP/1.1 keeps of each connection: which of its responses may carry the goodbye, and the half close after it. One
+// small object per socket and shared functions only, because there may be a hundred thousand of them, mostly idle.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Timer } from '../../core/clock.ts';
+import { lifespan, verdict, type Lifespan } from '../../core/lifetime.ts';
+import type { Connection } from '../connection.ts';
+import type { TransportPorts } from '../ports.ts';
+import { linkTo } from '../socket-link.ts';
+import { closing, worthAsking, type GivenHeaders } from './http1-head.ts';
+
+/** A client that disappears without a word is found by TCP itself: the first probe goes out after this, ms. */
+const TCP_KEEP_ALIVE_MS = 60_000;
+
+/** A body of at most this many bytes is on its way already, also where Node hands over the request before it has parsed it. */
+const SMALL_BODY = 16_384;
+
+/** So many heads in a row may find a later request parsed; then the goodbye is kept for the last of them. */
+const PASSED_OVER = 16;
+
+/** A client that goes on asking after the goodbye is cut off after so many requests: they are kept until the socket closes. */
+const DISCARDS = 10_000;
+
+const key = Symbol('evenkeel.http1');
+
+/** Hangs on each socket, and on each response from its request to its end. */
+interface Linked {
+  [key]?: Link | undefined;
+}
+
+export const linkOf = (on: Socket | ServerResponse): Link | undefined => (on as Linked)[key];
+
+export class Link {
+  readonly socket: Socket;
+  readonly connection: Connection;
+  readonly #ports: TransportPorts;
+  readonly #span: Lifespan;
+  /** The response to the last request that was parsed, until it is sent. */
+  #last: ServerResponse | null = null;
+  /** The last response says, or is going to say, that it is the last: what is asked after it is not answered. */
+  #closing = false;
+  #passedOver = 0;
+  #discarded = 0;
+  #linger: Timer | null = null;
+
+  constructor(socket: Socket, connection: Connection, ports: TransportPorts) {
+    this.socket = socket;
+    this.connection = connection;
+    this.#ports = ports;
+    this.#span = lifespan(ports.lifetime, ports.random);
+    linkTo(socket, connection);
+    (socket as Linked)[key] = this;
+    // A listener of 'close' would cost 190 bytes per idle socket. A Duplex made from options has a `_destroy` of its own.
+    if (Object.hasOwn(socket, '_destroy')) socket.on('close', onSocketClose);
+    else socket._destroy = destroy;
+    // What users hand to `server.emit('connection')` may be any Duplex.
+    if (typeof socket.setKeepAlive === 'function') socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
+  }
+
+  /** A request was parsed. False: it came after the goodbye; the client sees that and asks again elsewhere. */
+  takes(request: IncomingMessage): boolean {
+    if (!this.#closing) return true;
+    this.#discard();
+    request.resume();
+    return false;
+  }
+
+  /** A real request, which goes on to the application. */
+  serve(response: ServerResponse): void {
+    this.#ports.registry.admit(this.connection);
+    this.connection.requests++;
+    this.follow(response);
+    response.writeHead = writeHead;
+  }
+
+  /** Keeps account of a response from now to its end. */
+  follow(response: ServerResponse): void {
+    this.#ports.registry.began(this.connection);
+    this.#last = response;
+    (response as Linked)[key] = this;
+    response.on('finish', onResponseFinish);
+  }
+
+  /** The socket leaves HTTP. False: the goodbye was said before; Node has taken its hands off the socket all the same. */
+  upgrade(): boolean {
+    if (this.#closing) {
+      this.#discard();
+      this.socket.on('error', onDiscardedError);
+      this.socket.resume();
+      return false;
+    }
+    const { registry } = this.#ports;
+    registry.admit(this.connection);
+    this.connection.requests++;
+    // Until somebody adopts the connection it is in use, and nobody knows how to end it politely.
+    registry.began(this.connection);
+    return true;
+  }
+
+  /** A response was handed to the socket, all of it. */
+  finished(response: ServerResponse): void {
+    const { connection } = this;
+    if (!this.#closing && this.#last === response) this.#last = null;
+    // Whoever adopted the connection keeps its own account.
+    if (connection.protocol !== 'http1') return;
+    const { registry } = this.#ports;
+    if (connection.inProgress === 1 && connection.onRetire !== null) registry.onRetire(connection, null);
+    registry.ended(connection);
+  }
+
+  /** Whether the head of `response`, which is about to be written, must say that the connection ends. */
+  endsWith(response: ServerResponse, given: GivenHeaders): boolean {
+    const last = this.#last;
+    if (this.#closing) return last === response;
+    if (last === null) return false;
+    // The close must not stand on a response while a later one is owed. A client that always has a further request under
+    // way would never be told, so in the end the last one of the moment is chosen, and what comes after it not answered.
+    if (last !== response && (++this.#passedOver < PASSED_OVER || last.headersSent)) return false;
+    if (!isReceived(last.req) || !this.#isOver(last, last === response ? given : undefined)) return false;
+    this.#closing = true;
+    this.socket.destroySoon = destroySoon;
+    return last === response;
+  }
+
+  /** In place of Node's `destroySoon`, which resets the connection if the client has sent anything meanwhile. */
+  linger(): void {
+    const { socket } = this;
+    if (socket.destroyed || this.#linger !== null) return;
+    socket.end();
+    if (socket.writableFinished) this.await();
+    else socket.once('finish', onSocketFinish);
+  }
+
+  /** Everything is sent; gives the client its time to read it and to close. */
+  await(): void {
+    const { clock, limits } = this.#ports;
+    // A small body that is not here yet has the time that an idle connection has: its request was taken.
+    const waitMs = this.#last?.req.complete === false ? limits.idleMs : limits.lingerMs;
+    this.#linger ??= clock.after(waitMs, () => this.socket.destroy());
+  }
+
+  closed(): void {
+    this.#last = null;
+    this.#linger?.cancel();
+    this.#ports.registry.close(this.connection);
+  }
+
+  /** Takes the connection out of our books; what it was told to say it still says. */
+  forget(): void {
+    const { socket } = this;
+    // `destroy` stays and finds nobody to tell.
+    socket.off('close', onSocketClose);
+    linkTo(socket, undefined);
+    (socket as Linked)[key] = undefined;
+    this.#ports.registry.close(this.connection);
+  }
+
+  #isOver(last: ServerResponse, given: GivenHeaders): boolean {
+    const { connection } = this;
+    const { clock, registry, retirement } = this.#ports;
+    // An application that ends its stream when it is told: with the stream the connection is to end.
+    if (connection.stage === 'leaving' || connection.onRetire !== null) return true;
+    if (connection.stage !== 'open' || !worthAsking(last, given)) return false;
+    const ageMs = this.#span.ageMs === Infinity ? 0 : clock.now() - connection.openedAt;
+    const goodbye = retirement.ask(connection.slot, verdict(this.#span, connection.requests, ageMs));
+    if (goodbye === null) return false;
+    registry.leave(connection, goodbye);
+    return true;
+  }
+
+  #discard(): void {
+    if (++this.#discarded > DISCARDS) this.socket.destroy();
+  }
+}
+
+/** Whether the client has sent all of its request, or so little is missing that it is on its way. */
+function isReceived(request: IncomingMessage): boolean {
+  if (request.complete) return true;
+  const { headers } = request;
+  if (headers['transfer-encoding'] !== undefined) return false;
+  const length = headers['content-length'];
+  return length === undefined || Number(length) <= SMALL_BODY;
+}
+
+type Head = (this: ServerResponse, status: number, reason?: unknown, headers?: unknown) => ServerResponse;
+
+/** Put on each response; Node calls it as late as when the first byte is about to be written. */
+function writeHead(this: ServerResponse, status: number, reason?: unknown, headers?: unknown): ServerResponse {
+  const { writeHead: original } = Object.getPrototypeOf(this) as { writeHead: Head };
+  const given = (typeof reason === 'string' ? headers : (headers ?? reason)) as GivenHeaders;
+  // A second head is refused by Node; a 1xx is not the answer yet.
+  const isAnswer = !this.headersSent && !(status < 200);
+  if (!isAnswer || linkOf(this)?.endsWith(this, given) !== true) return original.call(this, status, reason, headers);
+  this.removeHeader('Keep-Alive');
+  return original.call(this, status, typeof reason === 'string' ? reason : undefined, closing(given));
+}
+
+function onResponseFinish(this: ServerResponse): void {
+  linkOf(this)?.finished(this);
+}
+
+function destroySoon(this: Socket): void {
+  linkOf(this)?.linger();
+}
+
+function onSocketFinish(this: Socket): void {
+  linkOf(this)?.await();
+}
+
+type Destroy = (this: Socket, error: Error | null, done: (error?: Error | null) => void) => void;
+
+function destroy(this: Socket, error: Error | null, done: (error?: Error | null) => void): void {
+  linkOf(this)?.closed();
+  const { _destroy } = Object.getPrototypeOf(this) as { _destroy: Destroy };
+  _destroy.call(this, error, done);
+}
+
+function onSocketClose(this: Socket): void {
+  linkOf(this)?.closed();
+}
+
+function onDiscardedError(this: Socket): void {
+  this.destroy();
+}

@@ -1,0 +1,167 @@
+// HTTP/1.1 on a server of node:http or node:https. It counts connections and requests, answers the node's own probes,
+// and lets the last response say goodbye; it never cuts a request and never closes an idle socket because of an order.
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
+import type { Goodbye } from '../../core/goodbye.ts';
+import type { Connection, Transport, TransportFacts } from '../connection.ts';
+import type { Attachment, ProbeAnswer, TransportPorts } from '../ports.ts';
+import { Link, linkOf } from './http1-link.ts';
+
+/** Looks after the connections of `server`, of node:http or node:https, from now on. Closing the server stays with its owner. */
+export function attachHttp1(server: Server, ports: TransportPorts): Attachment {
+  const restoreTimeouts = setTimeouts(server, ports);
+  const transport = new Http1Transport(server, ports);
+  if (server.maxRequestsPerSocket !== null && server.maxRequestsPerSocket > 0) {
+    const facts = { option: 'maxRequestsPerSocket', rule: '0', value: server.maxRequestsPerSocket };
+    ports.log.warn(facts, 'Node answers 503 to what is asked above maxRequestsPerSocket; use lifetime.maxRequests instead');
+  }
+  return {
+    detach: () => {
+      restoreTimeouts();
+      transport.stop();
+    },
+  };
+}
+
+/** Somebody who has not finished the first head by then is no client. Above the idle time by this, ms. */
+const HEADERS_AFTER_IDLE_MS = 5_000;
+
+/** Node's own 5 s undercut every balancer and make 502s. Returns what puts back the server's values. */
+function setTimeouts(server: Server, { limits, log }: TransportPorts): () => void {
+  const { keepAliveTimeout, headersTimeout } = server;
+  if (keepAliveTimeout > limits.idleMs) {
+    log.warn(
+      { idleMs: limits.idleMs, keepAliveTimeout },
+      'the idle time of the node is shorter than the keepAliveTimeout that the server had; raise lifetime.idleMs',
+    );
+  }
+  server.keepAliveTimeout = limits.idleMs;
+  // 0 is no limit.
+  if (headersTimeout > 0) server.headersTimeout = Math.max(headersTimeout, limits.idleMs + HEADERS_AFTER_IDLE_MS);
+  const set = { keepAliveTimeout: server.keepAliveTimeout, headersTimeout: server.headersTimeout };
+  return () => {
+    // What the owner changed since then stays.
+    if (server.keepAliveTimeout === set.keepAliveTimeout) server.keepAliveTimeout = keepAliveTimeout;
+    if (server.headersTimeout === set.headersTimeout) server.headersTimeout = headersTimeout;
+  };
+}
+
+type Emit = (this: unknown, event: string | symbol, ...args: unknown[]) => boolean;
+
+class Http1Transport implements Transport {
+  readonly protocol = 'http1';
+  readonly manner = 'asks';
+  readonly #ports: TransportPorts;
+  readonly #server: Server;
+  /** The event with which a socket reaches HTTP: on https it is the decrypted one. */
+  readonly #opening: 'connection' | 'secureConnection';
+  readonly #emit: Emit;
+  readonly #hook: Emit;
+  #attached = true;
+
+  /**
+   * Takes the place of `emit` on this server, as tracing libraries do: listeners cannot keep a request of a closing
+   * connection from the application's listeners, nor find out whether they are the first.
+   */
+  constructor(server: Server, ports: TransportPorts) {
+    this.#ports = ports;
+    this.#server = server;
+    this.#opening = server instanceof TlsServer ? 'secureConnection' : 'connection';
+    const { emit } = server as { emit: Emit };
+    this.#emit = emit;
+    this.#hook = (event, ...args) => (this.#passes(event, args) ? emit.call(server, event, ...args) : true);
+    server.emit = this.#hook;
+  }
+
+  /** Takes out the hook. Open connections stay the server's and are not counted any more. */
+  stop(): void {
+    this.#attached = false;
+    const server = this.#server as { emit: Emit };
+    // Whoever put a hook over ours keeps calling it; it passes everything on.
+    if (server.emit === this.#hook) server.emit = this.#emit;
+    for (const connection of this.#ports.registry.everything()) {
+      if (connection.transport === this) linkOf(connection.handle as Socket)?.forget();
+    }
+  }
+
+  retire(connection: Connection, goodbye: Goodbye): void {
+    const { registry, log } = this.#ports;
+    const { onRetire } = connection;
+    registry.leave(connection, goodbye);
+    connection.onRetire = null;
+    try {
+      onRetire?.(goodbye);
+    } catch (error) {
+      log.error({ connection: connection.id, error }, 'onRetire failed; the response goes on until it ends or is cut');
+    }
+  }
+
+  cut(connection: Connection): void {
+    (connection.handle as Socket).destroy();
+  }
+
+  quiet(connection: Connection): boolean {
+    return (connection.handle as Socket).writableLength === 0;
+  }
+
+  facts(connection: Connection): TransportFacts {
+    const { remoteAddress = '', remotePort = 0, bytesRead, bytesWritten } = connection.handle as Socket;
+    return { remoteAddress, remotePort, bytesRead, bytesWritten };
+  }
+
+  /** Sees each event before the application does. False: the application is not to see it. */
+  #passes(event: string | symbol, args: unknown[]): boolean {
+    if (!this.#attached) return true;
+    switch (event) {
+      case 'request':
+      case 'checkContinue':
+      case 'checkExpectation':
+        return this.#requested(args[0] as IncomingMessage, args[1] as ServerResponse);
+      case 'upgrade':
+      case 'connect':
+        return this.#link(args[1] as Socket)?.upgrade() ?? true;
+      case this.#opening:
+        this.#link(args[0] as Socket);
+        return true;
+      default:
+        return true;
+    }
+  }
+
+  #requested(request: IncomingMessage, response: ServerResponse): boolean {
+    // A listener of `checkContinue` handed on what has been here before.
+    if (linkOf(response) !== undefined) return true;
+    // A server of HTTP/2 may hand its requests on to this one; they are not ours to end.
+    if (request.httpVersionMajor !== 1) return true;
+    const link = this.#link(request.socket);
+    if (link === undefined) return true;
+    if (!link.takes(request)) return false;
+    const answer = this.#ports.probe(pathOf(request.url ?? ''));
+    if (answer === null) {
+      link.serve(response);
+      return true;
+    }
+    link.follow(response);
+    answerProbe(response, answer);
+    return false;
+  }
+
+  /** The link of a socket; a new one for a socket that is new, or was open when the server was attached. */
+  #link(socket: Socket): Link | undefined {
+    const known = linkOf(socket);
+    if (known !== undefined || socket.destroyed) return known;
+    return new Link(socket, this.#ports.registry.accept('http1', this, socket), this.#ports);
+  }
+}
+
+function pathOf(url: string): string {
+  const end = url.indexOf('?');
+  return end === -1 ? url : url.slice(0, end);
+}
+
+function answerProbe(response: ServerResponse, { status, body }: ProbeAnswer): void {
+  const length = Buffer.byteLength(body);
+  response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': length, 'Cache-Control': 'no-store' });
+  response.end(body);
+}
