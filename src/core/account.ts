@@ -72,12 +72,12 @@ export function settle(account: Account, records: readonly NodeRecord[], now: nu
   const landings = Math.max(0, sums.opened - sums.closed);
   const told = sums.shed + sums.drained;
   const late = matched(recent(account.early, now, EARLY_MS), told);
-  const early = matched(account.departures, landings);
+  const due = matched(append(account.departures, now, late.rest), landings);
   return {
     seen,
-    departures: recent(append(early.left, now, late.rest), now, LANDING_WINDOW_MS),
+    departures: recent(due.left, now, LANDING_WINDOW_MS),
     // Arrivals count as early landings only while moves are being told: else they are natural.
-    early: told > 0 || account.early.length > 0 ? append(late.left, now, early.rest) : [],
+    early: told > 0 || account.early.length > 0 ? append(late.left, now, due.rest) : [],
     landed: account.landed + landings,
     moves: account.moves + sums.shed,
   };
