@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { EvenkeelError, type ErrorCode } from '../core/errors.ts';
 import { demoCommand } from './commands/demo.ts';
+import { fleetCommand } from './commands/fleet.ts';
+import { simCommand } from './commands/sim.ts';
 import { swarmCommand } from './commands/swarm.ts';
 
 /** What the user must correct on the command line; everything else failed while it ran. */
@@ -20,7 +22,7 @@ async function run(argv: readonly string[]): Promise<number> {
     // One line on stderr, ours: commander's own would come on top of it.
     .configureOutput({ outputError: () => {} })
     .exitOverride();
-  for (const command of [demoCommand(), swarmCommand()]) program.addCommand(command.copyInheritedSettings(program));
+  for (const command of [demoCommand(), fleetCommand(), simCommand(), swarmCommand()]) program.addCommand(command.copyInheritedSettings(program));
   try {
     await program.parseAsync([...argv]);
     return 0;
