@@ -3,12 +3,13 @@
 import { inFlight, newAccount, settle, type Account } from './account.ts';
 import { isIneffective, noEffect, observeEffect, type Effect } from './effect.ts';
 import { slowStart, type FleetNode } from './fleet.ts';
-import { renewed, type NodeRecord, type Seen, type View } from './membership.ts';
+import type { NodeRecord, Seen, View } from './membership.ts';
 import { MoveBucket } from './move-bucket.ts';
 import type { Order } from './order.ts';
 import { fullPace, pace, suffers, throttle, type PacePolicy, type Throttle } from './pace.ts';
 import { plan, type Landing, type Plan, type PlanPolicy, type Shed } from './planner.ts';
 import { quietReason, type QuietPolicy, type QuietReason } from './quiet.ts';
+import { nearness, renewed } from './roll.ts';
 import { isConfirmed, isOut, mostOut, noSteering, steer, type SteeredNode, type Steering, type SteeringPolicy } from './steering.ts';
 import { stepTrial, type Trial } from './trial.ts';
 
@@ -378,24 +379,4 @@ function fleetNode(seen: Seen, now: number, policy: CoordinationPolicy): FleetNo
 function preferredForDrains(view: View): ReadonlySet<string> | null {
   const done = renewed(view);
   return done.size === 0 ? null : done;
-}
-
-/**
- * How much a node that will still restart in the present roll wants to be out of rotation: what lands on it moves again.
- * Where not all of them can be out, those that restart last stay in, and rolls go by id, up or down: so the nearest to the
- * node that drains go out first.
- */
-function nearness(view: View, one: Seen, index: number, count: number): number {
-  const ids = [...view.nodes.keys()].sort(byNumber);
-  const draining = ids.findIndex((id) => view.nodes.get(id)?.record.state === 'draining');
-  const distance = draining < 0 ? index : Math.abs(ids.indexOf(one.record.id) - draining);
-  return 2 + 1 - distance / Math.max(1, count);
-}
-
-/** Ids as rolls count them: n2 before n10. */
-function byNumber(a: string, b: string): number {
-  const [, stemA, numberA] = /^(.*?)(\d*)$/.exec(a) as RegExpExecArray;
-  const [, stemB, numberB] = /^(.*?)(\d*)$/.exec(b) as RegExpExecArray;
-  if (stemA !== stemB) return stemA < stemB ? -1 : 1;
-  return Number(numberA) - Number(numberB);
 }

@@ -160,22 +160,6 @@ function nextRoll(roll: Roll, nodes: ReadonlyMap<string, Seen>, time: { readonly
   return roll.since !== null && time.now - roll.seenAt > ROLL_OVER_MS ? { since: null, seenAt: roll.seenAt } : roll;
 }
 
-/**
- * The nodes that a roll has renewed: where versions differ those that run the newest one (the one that was first started
- * last, so that an old node that restarts does not count), else those that started after the roll began.
- */
-export function renewed(view: View): ReadonlySet<string> {
-  const firstStarts = new Map<string, number>();
-  for (const { record } of view.nodes.values()) {
-    firstStarts.set(record.version, Math.min(record.startedAt, firstStarts.get(record.version) ?? Infinity));
-  }
-  const [newest] = [...firstStarts].sort((a, b) => b[1] - a[1]).map(([version]) => version);
-  const { since } = view.roll;
-  const isRenewed = ({ version, startedAt }: NodeRecord): boolean => (firstStarts.size > 1 ? version === newest : since !== null && startedAt >= since);
-  const up = [...view.nodes.values()].filter(({ record, presence }) => record.state === 'up' && presence === 'fresh' && isRenewed(record));
-  return new Set(up.map(({ record }) => record.id));
-}
-
 /** A record of another process start counts only when that start is the later one, so an old record cannot bring back the dead. */
 function isNewStart(before: NodeRecord, record: NodeRecord): boolean {
   return record.incarnation !== before.incarnation && record.startedAt >= before.startedAt;
