@@ -1,5 +1,5 @@
 // Properties over random inputs. A failure prints its seed and its smallest example; `EVENKEEL_SEED=<seed>` replays it.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 export function always<T>(inputs: fc.Arbitrary<T>, holds: (input: T) => void, numRuns = 100): void {
   const seed = process.env.EVENKEEL_SEED;

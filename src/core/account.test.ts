@@ -1,7 +1,7 @@
 // Moves in flight, kept from running totals alone: landings have no identity, and records are late, lost and reordered.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { nodeRecord } from '../../test/fleet/records.ts';
 import { always } from '../../test/property.ts';
 import { inFlight, LANDING_WINDOW_MS, newAccount, settle, type Account } from './account.ts';

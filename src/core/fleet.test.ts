@@ -1,7 +1,7 @@
 // Targets, imbalance, noise and slow start: the arithmetic everything else stands on.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { fleetNode } from '../../test/fleet/records.ts';
 import { always } from '../../test/property.ts';
 import { imbalance, noiseFloor, slowStart, targets, type FleetNode } from './fleet.ts';
@@ -54,7 +54,7 @@ test('the noise floor lies above what chance does to the fullest node, and not f
   let beyond = 0;
   let least = Infinity;
   for (let round = 0; round < 200; round++) {
-    const counts = new Array<number>(10).fill(0);
+    const counts = Array.from({ length: 10 }, () => 0);
     for (let i = 0; i < 10_000; i++) counts[Math.floor(random.next() * 10)]++;
     const excess = Math.max(...counts) / 1000 - 1;
     if (excess > noiseFloor(10, 1000)) beyond++;

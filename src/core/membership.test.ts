@@ -1,10 +1,10 @@
 // Who belongs to the fleet: records that are late, lost, repeated or reordered must not make nodes come, go or come back.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { nodeRecord as record } from '../../test/fleet/records.ts';
 import { always } from '../../test/property.ts';
-import { emptyView, FRESH_MS, LAPSED_MS, noRoll, observe, renewed, ROLL_OVER_MS, type NodeRecord, type View } from './membership.ts';
+import { emptyView, FRESH_MS, LAPSED_MS, observe, ROLL_OVER_MS, type NodeRecord, type View } from './membership.ts';
 
 const WALL = 1_700_000_000_000;
 const look = (view: View, now: number, ...records: NodeRecord[]): View => observe(view, records, { now, wall: WALL + now });
@@ -103,21 +103,4 @@ test('a roll lasts from its first drain until two minutes after its last, and sa
   assert.equal(view.roll.since, WALL + 1_000);
   view = look(view, 1_001 + ROLL_OVER_MS, up(5));
   assert.deepEqual(view.roll, { since: null, seenAt: 1_000 });
-});
-
-test('in a roll of one version those are renewed that started after it began', () => {
-  const roll = { since: 5_000, seenAt: 0 };
-  const view = look(emptyView(0, roll), 0, record({ id: 'old' }), record({ id: 'new', startedAt: 6_000 }));
-  assert.deepEqual([...renewed(view)], ['new']);
-  assert.deepEqual([...renewed(look(emptyView(0, noRoll), 0, record({ id: 'a', startedAt: 6_000 })))], []);
-});
-
-test('where versions differ the newest one is renewed, also when an old node restarts last', () => {
-  const nodes = [
-    record({ id: 'old', version: '1', startedAt: 1_000 }),
-    record({ id: 'surge', version: '2', startedAt: 2_000 }),
-    record({ id: 'crashed', version: '1', startedAt: 9_000 }),
-    record({ id: 'leaving', version: '1', startedAt: 1_000, state: 'draining' }),
-  ];
-  assert.deepEqual([...renewed(look(emptyView(0), 0, ...nodes))], ['surge']);
 });

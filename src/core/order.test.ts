@@ -1,7 +1,7 @@
 // Orders as levels: whatever the network does to them, no node sheds below a floor or beyond its credit.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { always } from '../../test/property.ts';
 import { accept, allowance, Dealer, inForce, noOrder, ORDER_VALID_MS, spend, standingTerm, type Order, type OrderTarget, type Standing } from './order.ts';
 import { seeded } from './random.ts';

@@ -1,7 +1,7 @@
 // How fast moves may start: what is wanted, what receivers bear, and what strain makes of it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { always } from '../../test/property.ts';
 import { LANDING_WINDOW_MS } from './account.ts';
 import { fullPace, pace, paceDefaults, suffers, throttle, type PaceInput, type Receiver, type Throttle } from './pace.ts';

@@ -1,7 +1,7 @@
 // The planner, rule by rule (DESIGN section 4), and its promises over random fleets.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { fleetNode } from '../../test/fleet/records.ts';
 import { always } from '../../test/property.ts';
 import { noiseFloor, type FleetNode } from './fleet.ts';
