@@ -9,7 +9,7 @@ import { simCommand } from './commands/sim.ts';
 import { swarmCommand } from './commands/swarm.ts';
 
 /** What the user must correct on the command line; everything else failed while it ran. */
-const BAD_USAGE: readonly ErrorCode[] = ['EVENKEEL_BAD_OPTION', 'EVENKEEL_TOO_MANY_CLIENTS'];
+const BAD_USAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['EVENKEEL_BAD_OPTION', 'EVENKEEL_TOO_MANY_CLIENTS']);
 
 process.exitCode = await run(process.argv);
 
@@ -40,7 +40,7 @@ function failure(error: unknown): number {
   }
   if (!EvenkeelError.is(error)) throw error;
   say(`error: ${error.message} (${error.code})`);
-  return BAD_USAGE.includes(error.code) ? 2 : 1;
+  return BAD_USAGE.has(error.code) ? 2 : 1;
 }
 
 function say(message: string): void {

@@ -43,11 +43,12 @@ const EVEN = 1.05;
 export class Measure {
   readonly #fleet: SimFleet;
   readonly #series: Series = { tS: [], imbalance: [], reconnectsPerS: [], perNode: {} };
+  /** Longest handshake queue of any node, per second: for the report page. */
+  readonly handshakeQueue: number[] = [];
   readonly #moves: number[] = [];
   readonly #connected: boolean[] = [];
   #landings = 0;
   #least = 0;
-  #peakQueue = 0;
   #clientSeconds = 0;
   /** When the last event was over, with its restart. */
   lastEventS = 0;
@@ -86,8 +87,8 @@ export class Measure {
     for (const node of nodes) {
       series.perNode[node.id] ??= Array.from({ length: series.tS.length - 1 }, () => null);
       series.perNode[node.id].push(node.up ? node.count : null);
-      this.#peakQueue = Math.max(this.#peakQueue, node.queued);
     }
+    this.handshakeQueue.push(nodes.reduce((most, node) => Math.max(most, node.queued), 0));
   }
 
   report(wallS: number): Report {
@@ -118,7 +119,7 @@ export class Measure {
       failedAttempts: books.failedAttempts,
       peakReconnectsPerS: this.#series.reconnectsPerS.reduce((most, value) => Math.max(most, value), 0),
       peakPerNode: nodes.reduce((most, node) => Math.max(most, node.peakAttempts), 0),
-      peakHandshakeQueue: this.#peakQueue,
+      peakHandshakeQueue: this.handshakeQueue.reduce((most, value) => Math.max(most, value), 0),
       timeToConnectedS: connected === null ? null : rounded(Math.max(0, this.#series.tS[Math.max(connected, first)] - this.lastEventS)),
       clientSecondsWithoutConnection: rounded(this.#clientSeconds),
       finalImbalance: this.#series.imbalance.at(-1) ?? 1,

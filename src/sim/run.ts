@@ -12,8 +12,14 @@ export interface RunOptions {
   readonly onSecond?: (secondS: number) => void;
 }
 
+export interface Run {
+  readonly report: Report;
+  /** Longest handshake queue of any node, per second. */
+  readonly handshakeQueue: readonly number[];
+}
+
 /** Same scenario and seed: same report, apart from `wallS`. */
-export async function simulate(scenario: Scenario, options: RunOptions): Promise<Report> {
+export async function simulate(scenario: Scenario, options: RunOptions): Promise<Run> {
   const began = options.wallS();
   const fleet = new SimFleet(scenario);
   fleet.place();
@@ -30,5 +36,5 @@ export async function simulate(scenario: Scenario, options: RunOptions): Promise
     measure.second();
     options.onSecond?.(fleet.nowS);
   }
-  return measure.report(options.wallS() - began);
+  return { report: measure.report(options.wallS() - began), handshakeQueue: measure.handshakeQueue };
 }
