@@ -169,15 +169,15 @@ function rule(issue: z.core.$ZodIssue): string {
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'function') return 'a function';
-  const text = typeof value === 'number' ? String(value) : asJson(value);
+  const text = typeof value === 'number' || typeof value === 'bigint' ? String(value) : asJson(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
-/** JSON, or what kind of thing it is where it has none: it refers to itself, it is a bigint. */
+/** JSON, or what can be said where it has none: it refers to itself, it is a symbol. */
 function asJson(value: unknown): string {
   try {
     return JSON.stringify(value) ?? `a ${typeof value}`;
   } catch {
-    return `a ${typeof value} that is no JSON`;
+    return 'something that is no JSON';
   }
 }
