@@ -1,5 +1,6 @@
 // One process as a member of a fleet: joins cluster and connections. It says what the node carries, obeys orders, drains,
 // and answers probes; the library and the gateway are both built on it.
+import { arrivalUnder, type Arrival } from '../core/arrival.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
 import { Event, type Listen } from '../core/event.ts';
@@ -214,10 +215,9 @@ export class FleetNode {
     this.registry.pin(connection, pinned);
   }
 
-  #arrival(): { rests: boolean; bounced: boolean } {
+  #arrival(): Arrival {
     const { order } = this.retirement;
-    const rests = order !== null && order.plan !== null;
-    return { rests, bounced: rests && this.registry.count >= order.target };
+    return arrivalUnder(order, order?.unit === 'load' ? this.load : this.registry.count);
   }
 
   #tell(slot: number, goodbye: Goodbye): boolean {

@@ -1,5 +1,6 @@
 // The simulation: clients come, speak, are told to go and land; nodes run the production code; time is virtual. One step is a
 // tenth of a second.
+import { arrivalUnder } from '../core/arrival.ts';
 import { backoffMs, type BackoffPolicy } from '../core/backoff.ts';
 import { VirtualClock } from '../core/clock.ts';
 import { coordinationPolicy, type RebalanceOptions } from '../core/options.ts';
@@ -335,7 +336,8 @@ export class SimFleet {
       books.bounces++;
       life.totals.bounced++;
     }
-    life.choice.add(client, { now: this.clock.now(), asks: this.#beats, rests: order !== null && order.plan !== null, weight: crowd.load[client] });
+    const { rests } = arrivalUnder(order, order?.unit === 'load' ? node.load : node.count);
+    life.choice.add(client, { now: this.clock.now(), asks: this.#beats, rests, weight: crowd.load[client] });
     life.totals.opened++;
     crowd.node[client] = index;
     crowd.target[client] = NOWHERE;
