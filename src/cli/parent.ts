@@ -2,15 +2,15 @@
 import { exit, onSignals } from '../host/signals.ts';
 
 /** Runs `listener` for each message of the parent. Ends the process when the parent is gone, however it went. */
-export function followParent<Down>(listener: (message: Down) => void): void {
+export function followParent(listener: (message: unknown) => void): void {
   // Ctrl-C in a terminal reaches children too; what then happens is the parent's decision.
   onSignals(['SIGINT'], () => {});
   process.on('disconnect', () => exit(0));
-  process.on('message', (message) => listener(message as Down));
+  process.on('message', listener);
   if (!process.connected) exit(0);
 }
 
-export function tellParent<Up extends object>(message: Up): void {
+export function tellParent(message: object): void {
   // A message that does not get through means that the parent is gone: `disconnect` ends this process.
   if (process.connected) process.send?.(message, undefined, undefined, () => {});
 }

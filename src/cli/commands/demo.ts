@@ -37,7 +37,7 @@ that made it even has so long to finish). failedWhileRebalancing: requests that 
 
 export function demoCommand(): Command {
   return new Command('demo')
-    .description('The problem and its solution on this machine: server processes, a layer-4 balancer, and clients.')
+    .description('the problem and its solution on this machine: server processes, a layer-4 balancer, and clients')
     .option('--servers <n>', 'server processes', wholeNumber('--servers', { min: 2, max: 20 }), 5)
     .option('--clients <n>', 'clients', wholeNumber('--clients', { min: 1, max: 1_000_000 }), 2_000)
     .addOption(oneOf('--protocol <name>', demoProtocols, 'what the clients speak').default('http'))

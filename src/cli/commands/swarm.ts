@@ -20,7 +20,7 @@ interface SwarmFlags {
 
 export function swarmCommand(): Command {
   return new Command('swarm')
-    .description('Many real clients that send heartbeats, and an account of every one. Without --duration-s it runs until Ctrl-C.')
+    .description('many real clients that send heartbeats, and an account of every one; without --duration-s until Ctrl-C')
     .requiredOption('--url <url>', 'where to: http://HOST:PORT/PATH or ws://HOST:PORT/PATH')
     .requiredOption('--clients <n>', 'how many', wholeNumber('--clients', { min: 1, max: 1_000_000 }))
     .addOption(oneOf('--protocol <name>', protocols, 'what they speak').makeOptionMandatory())
@@ -64,7 +64,10 @@ function targetUrl(text: string, protocol: SwarmProtocol): string {
 function mustHavePorts(clients: number): void {
   const ports = outgoingPorts();
   if (ports === null || clients <= ports) return;
-  throw new EvenkeelError('EVENKEEL_TOO_MANY_CLIENTS', `--clients must be at most ${ports}, the ports that this machine has for connections to one address, got ${clients}`);
+  throw new EvenkeelError(
+    'EVENKEEL_TOO_MANY_CLIENTS',
+    `--clients must be at most ${ports}, the ports that this machine has for connections to one address, got ${clients}`,
+  );
 }
 
 function write(line: string): void {

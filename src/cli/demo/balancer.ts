@@ -12,14 +12,15 @@ const SAMPLE_MS = 200;
 /** Thousands of clients may knock at once after a crash. */
 const BACKLOG = 4_096;
 
-followParent<ToBalancer>((message) => {
+followParent((order) => {
+  const message = order as ToBalancer;
   const backends: Backend[] = message.backends.map(({ id, port }) => ({ id, port, passing: false, connections: 0 }));
   const forwarder = new Forwarder(backends, message.policy, seeded(message.seed));
-  const tell = (): void => tellParent<FromBalancer>(sample(backends));
+  const tell = (): void => tellParent(sample(backends));
   const server = createServer({ allowHalfOpen: true }, (client) => forwarder.accept(client));
-  server.on('error', (error) => tellParent<FromBalancer>({ kind: 'failed', reason: error.message }));
+  server.on('error', (error) => tellParent({ kind: 'failed', reason: error.message } satisfies FromBalancer));
   server.listen({ host: '127.0.0.1', port: message.port, backlog: BACKLOG }, () => {
-    tellParent<FromBalancer>({ kind: 'ready' });
+    tellParent({ kind: 'ready' } satisfies FromBalancer);
     watchHealth(backends, realClock, tell);
     realClock.every(SAMPLE_MS, tell);
   });

@@ -4,7 +4,7 @@ import { EvenkeelError } from '../../core/errors.ts';
 import { Event, type Listen } from '../../core/event.ts';
 import { silentLog } from '../../core/log.ts';
 import type { Random } from '../../core/random.ts';
-import type { Clock, Timer } from '../../core/clock.ts';
+import type { Clock } from '../../core/clock.ts';
 import { Operator } from '../../cluster/operator.ts';
 import { defaultSettings, writeSettings } from '../../cluster/settings.ts';
 import type { Engine } from '../../engine/engine.ts';
@@ -18,9 +18,9 @@ import { Crew } from '../swarm/crew.ts';
 import { imbalanceOf } from './evenness.ts';
 import { freePorts } from './free-port.ts';
 import type { BalancerSample, FromBalancer, ToBalancer } from './messages.ts';
-import { MoveCounter, type MoveCounts } from './moves.ts';
 import type { DemoOptions } from './options.ts';
 import { Slot } from './slot.ts';
+import { FleetWatch, type FleetFacts } from './watch.ts';
 
 export interface DemoPorts {
   readonly clock: Clock;
@@ -31,8 +31,6 @@ export interface DemoPorts {
 
 type BalancerProcess = Child<ToBalancer, FromBalancer>;
 
-/** How often the records are read: they are written once a second. */
-const LOOK_MS = 250;
 const START_MS = 30_000;
 const POLL_MS = 50;
 
@@ -45,8 +43,7 @@ export class Demo {
   readonly #ports: DemoPorts;
   readonly #balancer: BalancerProcess = new Child(new URL('./balancer.js', import.meta.url));
   readonly #balancerPort: number;
-  readonly #moves = new MoveCounter();
-  readonly #looks: Timer;
+  readonly #watch: FleetWatch;
   readonly #samples = new Event<BalancerSample>();
   readonly #failures = new Event<EvenkeelError>();
   /** Told five times a second, and when a health check changed. */
@@ -55,7 +52,6 @@ export class Demo {
   readonly onFailure: Listen<EvenkeelError> = this.#failures.on;
   #sample: BalancerSample = { kind: 'sample', connections: {}, passing: {} };
   #crew: Crew | null = null;
-  #looking = false;
   #closed: Promise<void> | null = null;
 
   /** Starts servers and balancer and waits until all pass the health check; nothing is left behind when that fails. */
@@ -87,10 +83,10 @@ export class Demo {
     this.#balancerPort = tcp[options.servers];
     const slots = Array.from({ length: options.servers }, (_, i): [string, Slot] => {
       const id = `s${i + 1}`;
-      return [id, new Slot({ kind: 'start', id, port: tcp[i], fleet: name, engine: options.engine, protocol: options.protocol }, () => {})];
+      return [id, new Slot({ kind: 'start', id, port: tcp[i], fleet: name, engine: options.engine, protocol: options.protocol })];
     });
     this.slots = new Map(slots);
-    this.#looks = ports.clock.every(LOOK_MS, () => void this.#look());
+    this.#watch = new FleetWatch({ engine, operator: this.operator, clock: ports.clock });
     this.#balancer.onMessage((message) => this.#heard(message));
     void this.#balancer.exited.then((exit) => this.#fail(`the balancer process ended by itself (${exit.signal ?? exit.code})`));
   }
@@ -109,18 +105,22 @@ export class Demo {
   }
 
   passes(id: string): boolean {
-    return this.#sample.passing[id] === true;
+    return this.#sample.passing[id] ?? false;
   }
 
-  /** Over the servers that are up; one that drains is on its way out. */
+  /** Among the servers that are up: one that drains is on its way out. null while nobody is connected to them. */
   get imbalance(): number | null {
     const up = [...this.slots.values()].filter(({ state }) => state === 'up');
     const connections = up.map(({ id }) => this.connectionsOf(id));
-    return imbalanceOf(connections, this.#crew === null ? 0 : this.options.clients);
+    return imbalanceOf(
+      connections,
+      connections.reduce((sum, count) => sum + count, 0),
+    );
   }
 
-  get moves(): MoveCounts {
-    return this.#moves.counts;
+  /** What the fleet says of itself. */
+  get fleet(): FleetFacts {
+    return this.#watch.facts;
   }
 
   /** What the clients have done so far. */
@@ -143,9 +143,15 @@ export class Demo {
   async until(condition: () => boolean, withinMs: number, what: () => string): Promise<void> {
     const end = this.clock.now() + withinMs;
     while (!condition()) {
+      this.mustBeOpen();
       if (this.clock.now() > end) throw new EvenkeelError('EVENKEEL_NO_ANSWER', `${what()} within ${withinMs / 1000} s`);
       await sleep(POLL_MS);
     }
+  }
+
+  /** Throws once the demo is being closed, so that what waits for it does not go on. */
+  mustBeOpen(): void {
+    if (this.#closed !== null) throw new EvenkeelError('EVENKEEL_LIMIT', 'the demo was ended before it was done');
   }
 
   /** Ends every process that it started, and nothing else. Twice is once. */
@@ -164,7 +170,11 @@ export class Demo {
     const backends = [...this.slots.values()].map(({ id, port }) => ({ id, port }));
     this.#balancer.send({ kind: 'start', port: this.#balancerPort, backends, policy: balancer, seed });
     const passing = (): number => [...this.slots.keys()].filter((id) => this.passes(id)).length;
-    await this.until(() => passing() === servers, START_MS, () => `all ${servers} servers must pass the health check, got ${passing()}`);
+    await this.until(
+      () => passing() === servers,
+      START_MS,
+      () => `all ${servers} servers must pass the health check, got ${passing()}`,
+    );
   }
 
   #heard(message: FromBalancer): void {
@@ -178,23 +188,10 @@ export class Demo {
     if (this.#closed === null) this.#failures.emit(new EvenkeelError('EVENKEEL_LIMIT', message));
   }
 
-  /** Reads the records. An engine that does not answer leaves the last ones standing. */
-  async #look(): Promise<void> {
-    if (this.#looking || this.#closed !== null) return;
-    this.#looking = true;
-    try {
-      this.#moves.observe(await this.engine.listMembers());
-    } catch (error) {
-      if (!EvenkeelError.is(error)) throw error;
-    } finally {
-      this.#looking = false;
-    }
-  }
-
   async #close(): Promise<void> {
-    this.#looks.cancel();
+    this.#watch.stop();
     await this.#crew?.kill();
-    await Promise.all([...this.slots.values()].map((slot) => slot.kill()));
+    await Promise.all([...this.slots.values()].map((slot) => slot.end()));
     this.#balancer.kill();
     await this.#balancer.exited;
     await this.operator.close();

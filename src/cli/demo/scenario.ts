@@ -50,14 +50,18 @@ export async function runScenario(demo: Demo, progress: (line: string) => void):
   const survivor = slots[below(seeded(demo.options.seed), slots.length)];
   const others = slots.filter((slot) => slot !== survivor);
   await Promise.all(others.map((slot) => slot.kill()));
-  progress(`killed ${names(others)}`);
+  progress(`${demo.fleet.coordinator ?? 'nobody'} coordinates; killed ${names(others)}`);
   await allConnected(demo, () => demo.connectionsOf(survivor.id));
   await sleep(CALM_MS);
   progress(`all ${clients} clients are on ${survivor.id}; starting the others again`);
 
   await Promise.all(others.map((slot) => slot.start()));
   const passing = (): number => others.filter(({ id }) => demo.passes(id)).length;
-  await demo.until(() => passing() === others.length, CONNECT_MS, () => `${others.length} servers must pass the health check again, got ${passing()}`);
+  await demo.until(
+    () => passing() === others.length,
+    CONNECT_MS,
+    () => `${others.length} servers must pass the health check again, got ${passing()}`,
+  );
   progress('t = 0: the last of them passes the health check');
   return measure(demo, progress);
 }
@@ -65,7 +69,11 @@ export async function runScenario(demo: Demo, progress: (line: string) => void):
 async function allConnected(demo: Demo, count: () => number): Promise<void> {
   const { clients } = demo.options;
   const connected = (): number => Math.min(count(), demo.account.connected);
-  await demo.until(() => connected() >= clients, CONNECT_MS, () => `all ${clients} clients must be connected, got ${connected()}`);
+  await demo.until(
+    () => connected() >= clients,
+    CONNECT_MS,
+    () => `all ${clients} clients must be connected, got ${connected()}`,
+  );
 }
 
 async function measure(demo: Demo, progress: (line: string) => void): Promise<DemoReport> {
@@ -73,7 +81,7 @@ async function measure(demo: Demo, progress: (line: string) => void): Promise<De
   const samples: Sample[] = [];
   const take = (): void => {
     const t = (demo.clock.now() - before.at) / 1000;
-    const { moves } = demo.moves;
+    const { moves } = demo.fleet.moves;
     samples.push({ t, imbalance: imbalanceOf(connectionsOf(demo), demo.options.clients) ?? Infinity, moves: moves - before.counts.moves });
   };
   take();
@@ -81,12 +89,15 @@ async function measure(demo: Demo, progress: (line: string) => void): Promise<De
   const telling = demo.clock.every(1_000, () => progress(progressLine(samples.at(-1), demo)));
   for (;;) {
     await sleep(100);
+    demo.mustBeOpen();
     const t = samples.at(-1)?.t ?? 0;
     const since = evenSince(samples);
     if (t >= LONGEST_S || (since !== null && t >= since + EVEN_FOR_S)) break;
   }
   sampling.stop();
   telling.cancel();
+  const failures = Object.entries(demo.account.failures).map(([why, times]) => [why, times - (before.account.failures[why] ?? 0)] as const);
+  for (const [why, times] of failures) if (times > 0) progress(`failed since t = 0: ${times} with ${why}`);
   return reportOf(demo, samples, before);
 }
 
@@ -97,7 +108,7 @@ interface Mark {
 }
 
 function mark(demo: Demo): Mark {
-  return { counts: demo.moves, account: demo.account, connections: connectionsOf(demo) };
+  return { counts: demo.fleet.moves, account: demo.account, connections: connectionsOf(demo) };
 }
 
 function reportOf(demo: Demo, samples: readonly Sample[], before: Mark): DemoReport {
@@ -133,7 +144,9 @@ const names = (slots: readonly Slot[]): string => slots.map(({ id }) => id).join
 function progressLine(sample: Sample | undefined, demo: Demo): string {
   const perServer = [...demo.slots.keys()].map((id) => `${id} ${demo.connectionsOf(id)}`).join('  ');
   const { t = 0, imbalance = 0, moves = 0 } = sample ?? {};
-  return `${t.toFixed(0).padStart(4)} s  ${perServer}  imbalance ${imbalance.toFixed(2)}  moves ${moves}  failed ${demo.account.failedRequests}`;
+  const { plan, coordinator } = demo.fleet;
+  const planned = plan === null ? 'nobody coordinates' : `${coordinator}: ${plan.reason ?? plan.state}`;
+  return `${t.toFixed(0).padStart(4)} s  ${perServer}  imbalance ${imbalance.toFixed(2)}  moves ${moves}  failed ${demo.account.failedRequests}  ${planned}`;
 }
 
 function rounded(value: number): number;

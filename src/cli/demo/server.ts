@@ -11,8 +11,8 @@ const BACKLOG = 4_096;
 /** Heartbeats are short; nothing longer is read into memory. */
 const MESSAGE_BYTES = 4_096;
 
-followParent<ToServer>((message) => {
-  const { id, port, fleet, engine } = message;
+followParent((order) => {
+  const { id, port, fleet, engine, protocol } = order as ToServer;
   const node = evenkeel({
     fleet,
     id,
@@ -24,13 +24,13 @@ followParent<ToServer>((message) => {
   });
   const server = createServer(answer);
   node.attach(server);
-  if (message.protocol === 'websocket') {
+  if (protocol === 'websocket') {
     const sockets = new WebSocketServer({ server, perMessageDeflate: false, maxPayload: MESSAGE_BYTES });
     node.attach(sockets);
     sockets.on('connection', answerMessages);
   }
-  server.on('error', (error) => tellParent<Started>({ kind: 'failed', reason: error.message }));
-  server.listen({ host: '127.0.0.1', port, backlog: BACKLOG }, () => tellParent<Started>({ kind: 'ready' }));
+  server.on('error', (error) => tellParent({ kind: 'failed', reason: error.message } satisfies Started));
+  server.listen({ host: '127.0.0.1', port, backlog: BACKLOG }, () => tellParent({ kind: 'ready' } satisfies Started));
 });
 
 function answer(request: IncomingMessage, response: ServerResponse): void {

@@ -1,6 +1,7 @@
 // The place of one server in the demo: its name and port stay, its process comes and goes.
 import { EvenkeelError } from '../../core/errors.ts';
-import { Child } from '../child.ts';
+import { Event, type Listen } from '../../core/event.ts';
+import { Child, type Exit } from '../child.ts';
 import type { Started, ToServer } from './messages.ts';
 
 type ServerProcess = Child<ToServer, Started>;
@@ -15,15 +16,15 @@ export class Slot {
   readonly id: string;
   readonly port: number;
   readonly #order: ToServer;
-  readonly #ended: (slot: Slot) => void;
+  readonly #ends = new Event<string>();
+  /** Told, with how it ended in words, whenever its process has ended. */
+  readonly onEnd: Listen<string> = this.#ends.on;
   #state: SlotState = { state: 'down' };
 
-  /** `ended` is told whenever its process has ended. */
-  constructor(order: ToServer, ended: (slot: Slot) => void) {
+  constructor(order: ToServer) {
     this.id = order.id;
     this.port = order.port;
     this.#order = order;
-    this.#ended = ended;
   }
 
   get state(): SlotState['state'] {
@@ -34,29 +35,20 @@ export class Slot {
     return this.#state.state === 'down' ? null : this.#state.child.pid;
   }
 
-  /** Resolves when the server listens. */
-  async start(): Promise<void> {
+  /** Resolves when the server listens. Throws at once when it runs already. */
+  start(): Promise<void> {
     if (this.#state.state !== 'down') throw new EvenkeelError('EVENKEEL_LIMIT', `server ${this.id} must be down to be started, got ${this.state}`);
-    const child: ServerProcess = new Child(new URL('./server.js', import.meta.url));
-    this.#state = { state: 'starting', child };
-    const listens = new Promise<Started>((resolve) => void child.onMessage(resolve));
-    void child.exited.then(() => {
-      this.#state = { state: 'down' };
-      this.#ended(this);
-    });
-    child.send(this.#order);
-    const started = await Promise.race([listens, child.exited]);
-    if (!('kind' in started)) throw new EvenkeelError('EVENKEEL_LIMIT', `server ${this.id} ended while it started (${started.signal ?? started.code})`);
-    if (started.kind === 'failed') {
-      child.kill();
-      throw new EvenkeelError('EVENKEEL_PORT_TAKEN', `server ${this.id} must listen on port ${this.port}: ${started.reason}`);
-    }
-    // Somebody may have killed it meanwhile.
-    if (this.#state.state === 'starting') this.#state = { state: 'up', child };
+    return this.#start();
   }
 
-  /** SIGKILL: no goodbye. Resolves when the process is gone. */
-  async kill(): Promise<void> {
+  /** SIGKILL: no goodbye. Resolves when the process is gone. Throws at once when there is none. */
+  kill(): Promise<void> {
+    if (this.#state.state === 'down') throw new EvenkeelError('EVENKEEL_LIMIT', `server ${this.id} must run to be killed, got down`);
+    return this.end();
+  }
+
+  /** Ends the process if there is one. */
+  async end(): Promise<void> {
     const state = this.#state;
     if (state.state === 'down') return;
     state.child.kill('SIGKILL');
@@ -70,4 +62,29 @@ export class Slot {
     this.#state = { state: 'draining', child };
     child.kill('SIGTERM');
   }
+
+  async #start(): Promise<void> {
+    const child: ServerProcess = new Child(new URL('./server.js', import.meta.url));
+    this.#state = { state: 'starting', child };
+    const listens = new Promise<Started>((resolve) => void child.onMessage(resolve));
+    void child.exited.then((exit) => {
+      this.#state = { state: 'down' };
+      this.#ends.emit(inWords(exit));
+    });
+    child.send(this.#order);
+    const started = await Promise.race([listens, child.exited]);
+    if (!('kind' in started)) throw new EvenkeelError('EVENKEEL_LIMIT', `server ${this.id} ended while it started (${started.signal ?? started.code})`);
+    if (started.kind === 'failed') {
+      child.kill();
+      throw new EvenkeelError('EVENKEEL_PORT_TAKEN', `server ${this.id} must listen on port ${this.port}: ${started.reason}`);
+    }
+    // Somebody may have killed it meanwhile.
+    if (this.#state.state === 'starting') this.#state = { state: 'up', child };
+  }
+}
+
+function inWords({ code, signal }: Exit): string {
+  if (signal === 'SIGKILL') return 'was killed (SIGKILL)';
+  if (signal !== null) return `was ended by ${signal}`;
+  return code === 0 ? 'is empty and has ended' : `ended with exit code ${code}`;
 }

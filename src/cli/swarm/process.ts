@@ -9,7 +9,8 @@ const TELL_MS = 250;
 
 let swarm: Swarm | null = null;
 
-followParent<ToClients>((message) => {
+followParent((order) => {
+  const message = order as ToClients;
   if (message.kind === 'start') {
     swarm = new Swarm(message.swarm, { clock: realClock, random: realRandom });
     realClock.every(TELL_MS, () => tell('account'));
@@ -21,5 +22,5 @@ followParent<ToClients>((message) => {
 });
 
 function tell(kind: FromClients['kind']): void {
-  if (swarm !== null) tellParent<FromClients>({ kind, account: swarm.account });
+  if (swarm !== null) tellParent({ kind, account: swarm.account } satisfies FromClients);
 }

@@ -18,7 +18,10 @@ test('the first round takes the ramp, the others the interval', () => {
   clock.advance(1_510);
   assert.ok(turns.every((count) => count === 1));
   clock.advance(10_000);
-  assert.ok(turns.every((count) => count >= 10 && count <= 12), turns.join());
+  assert.ok(
+    turns.every((count) => count >= 10 && count <= 12),
+    turns.join(),
+  );
   rounds.stop();
   const before = turns.join();
   clock.advance(5_000);
@@ -35,10 +38,16 @@ test('a late timer gives at most one round at once', () => {
   let now = 0;
   let tick = (): void => {};
   const real = new VirtualClock();
-  const clock = { now: () => now, wallTime: () => now, after: real.after.bind(real), every: (_: number, task: () => void) => ((tick = task), { cancel: () => {} }) };
+  const clock = {
+    now: () => now,
+    wallTime: () => now,
+    after: real.after.bind(real),
+    every: (_: number, task: () => void) => ((tick = task), { cancel: () => {} }),
+  };
   let given = 0;
-  new Rounds({ clock, members: 10, intervalMs: 1_000, rampMs: 1_000, turn: () => void given++ });
+  const rounds = new Rounds({ clock, members: 10, intervalMs: 1_000, rampMs: 1_000, turn: () => void given++ });
   now = 60_000;
   tick();
   assert.equal(given, 10);
+  rounds.stop();
 });
