@@ -114,9 +114,9 @@ main { max-width: 1180px; margin: 0 auto; padding: 32px 20px 64px; }
 h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 17px; margin: 32px 0 8px; }
 p { color: var(--soft); margin: 0 0 20px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 3px 16px 3px 0; text-align: right; border-bottom: 1px solid var(--line); font-weight: 400; }
-tbody th { text-align: left; color: var(--soft); } thead th { font-weight: 600; }
-#plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 20px; margin-top: 28px; }
+main > table th, main > table td { padding: 3px 16px 3px 0; text-align: right; border-bottom: 1px solid var(--line); font-weight: 400; }
+main > table tbody th { text-align: left; color: var(--soft); } main > table thead th { font-weight: 600; }
+#plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(460px, 100%), 1fr)); gap: 20px; margin-top: 28px; }
 figure { margin: 0; background: var(--card); border-radius: 8px; padding: 12px 12px 4px; min-width: 0; overflow: hidden; }
 figcaption { font-weight: 600; margin: 0 0 6px 6px; }
 pre { background: var(--card); padding: 12px; border-radius: 8px; overflow-x: auto; }
