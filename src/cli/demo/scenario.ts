@@ -97,7 +97,7 @@ async function measure(demo: Demo, progress: (line: string) => void): Promise<De
   sampling.stop();
   telling.cancel();
   const failures = Object.entries(demo.account.failures).map(([why, times]) => [why, times - (before.account.failures[why] ?? 0)] as const);
-  for (const [why, times] of failures) if (times > 0) progress(`failed since t = 0: ${times} with ${why}`);
+  for (const [why, times] of failures) if (times > 0) progress(`went wrong since t = 0: ${times} times ${why}`);
   return reportOf(demo, samples, before);
 }
 

@@ -32,7 +32,7 @@ export interface AccountState {
   readonly sent: number;
   readonly acknowledged: number;
   readonly closeCodes: Readonly<Record<string, number>>;
-  /** What went wrong, by error code or status; for people. */
+  /** What went wrong, by error code or status, whether a request failed with it or not; for people. */
   readonly failures: Readonly<Record<string, number>>;
   readonly latency: HistogramState;
 }
@@ -65,6 +65,11 @@ export class Account {
   failed(why: string): void {
     this.failedRequests++;
     count(this.#failures, why);
+  }
+
+  /** A connection could not be opened, and no request failed with it. */
+  notConnected(why: string): void {
+    count(this.#failures, `connecting: ${why}`);
   }
 
   closed(code: number): void {

@@ -16,6 +16,9 @@ type State =
 
 interface Heartbeat {
   readonly since: number;
+  /** Handed to a connection at least once. */
+  counted: boolean;
+  /** Handed to the present connection. */
   sent: boolean;
 }
 
@@ -40,7 +43,7 @@ export class WebSocketClient implements Client {
     if (this.#state.state === 'new') this.#connect();
     if (this.#heartbeat !== null) return;
     const { account, clock } = this.#ports;
-    this.#heartbeat = { since: clock.now(), sent: false };
+    this.#heartbeat = { since: clock.now(), counted: false, sent: false };
     account.requests++;
     this.#send();
   }
@@ -55,14 +58,10 @@ export class WebSocketClient implements Client {
   }
 
   stop(): void {
-    const { state } = this;
+    const state = this.#state;
     this.#state = { state: 'stopped' };
     if (state.state === 'waiting') state.timer.cancel();
     if (state.state === 'connecting' || state.state === 'open') state.ws.terminate();
-  }
-
-  get state(): State {
-    return this.#state;
   }
 
   #connect(): void {
@@ -78,14 +77,18 @@ export class WebSocketClient implements Client {
     });
     ws.on('message', () => this.#answered());
     // `close` follows every error and decides what happens.
-    ws.on('error', () => ws.terminate());
+    ws.on('error', (error: NodeJS.ErrnoException) => {
+      if (this.#state.state === 'connecting') account.notConnected(error.code ?? error.message);
+      ws.terminate();
+    });
     ws.on('close', (code: number) => this.#closed(ws, code));
   }
 
   #send(): void {
     const heartbeat = this.#heartbeat;
     if (this.#state.state !== 'open' || heartbeat === null) return;
-    if (!heartbeat.sent) this.#ports.account.sent++;
+    if (!heartbeat.counted) this.#ports.account.sent++;
+    heartbeat.counted = true;
     heartbeat.sent = true;
     this.#state.ws.send(`{"heartbeat":${++this.#number}}`);
   }
@@ -98,7 +101,7 @@ export class WebSocketClient implements Client {
   }
 
   #closed(ws: WebSocket, code: number): void {
-    const { state } = this;
+    const state = this.#state;
     const { account, clock, random } = this.#ports;
     if (state.state === 'open') {
       account.connected--;
@@ -106,9 +109,9 @@ export class WebSocketClient implements Client {
     }
     if (state.state === 'stopped' || !('ws' in state) || state.ws !== ws) return;
     const asked = code === CloseCode.restart;
-    if (this.#heartbeat?.sent === true && !asked) {
-      this.#heartbeat = null;
-      account.failed(`close ${code}`);
+    if (this.#heartbeat?.sent === true) {
+      if (!asked) account.failed(`close ${code}`);
+      this.#heartbeat = asked ? { ...this.#heartbeat, sent: false } : null;
     }
     const waitMs = asked ? random.next() * AFTER_RESTART_MS : backoffMs(backoffDefaults, this.#failures++, random);
     this.#state = { state: 'waiting', timer: clock.after(waitMs, () => this.#connect()) };
