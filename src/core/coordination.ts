@@ -34,7 +34,7 @@ export interface CoordinationInput {
   readonly policy: CoordinationPolicy;
 }
 
-type Phase = { readonly state: 'idle' } | { readonly state: 'moving'; readonly plan: string; readonly elapsedMs: number; readonly shedding: ReadonlySet<string> };
+type Phase = { readonly state: 'idle' } | { readonly state: 'moving'; readonly plan: string; readonly elapsedMs: number; readonly largest: number; readonly shedding: ReadonlySet<string> };
 
 /** What the coordinator makes of the fleet, for people. */
 export interface Outlook {
@@ -168,10 +168,11 @@ export class Coordination {
       const landed = flying <= Math.max(2, nodes.reduce((sum, node) => sum + node.amount, 0) * 0.002);
       // Its time passes slower while the pace is throttled: a plan that is late must not undo what protects the receivers.
       const elapsedMs = this.#phase.elapsedMs + passedS * 1000 * this.#throttle.factor;
-      this.#phase = shedding.size === 0 && landed ? { state: 'idle' } : { ...this.#phase, elapsedMs, shedding };
+      const largest = Math.max(this.#phase.largest, planned.moves);
+      this.#phase = shedding.size === 0 && landed ? { state: 'idle' } : { ...this.#phase, elapsedMs, largest, shedding };
     } else if (shedding.size > 0) {
       this.#plans++;
-      this.#phase = { state: 'moving', plan: `${this.#term}.${this.#plans}`, elapsedMs: 0, shedding };
+      this.#phase = { state: 'moving', plan: `${this.#term}.${this.#plans}`, elapsedMs: 0, largest: planned.moves, shedding };
     }
   }
 
@@ -241,8 +242,9 @@ export class Coordination {
     // A receiver leaves when what lands before the balancer has looked away fills it up.
     const landing = (this.#arrivalsPerS.get(record.id) ?? 0) * LOOK_AHEAD_S;
     const over = (amount + landing - target) / Math.max(1, target);
-    // Who is out stays out while it is about full, and before somebody who is about as full, so that nobody flaps.
-    const urge = isOut(this.#steering, record.id) ? over + STAY_OUT : over;
+    // Who is out stays out while it is about full, so that nobody flaps, but not in the place of somebody who has to shed.
+    const sheds = this.#phase.state === 'moving' && this.#phase.shedding.has(record.id) ? 1 : 0;
+    const urge = sheds + over + (isOut(this.#steering, record.id) ? STAY_OUT : 0);
     return { id: record.id, weight: record.capacity, opened: record.totals.opened, urge: old > 0 ? old : urge };
   }
 
@@ -255,17 +257,19 @@ export class Coordination {
     const drainsPerS = [...view.nodes.values()].reduce((sum, { record }) => sum + (record.drain?.perS ?? 0), 0);
     // What is left over the time that is left: the same rate all the way, not one that fades out.
     const remainingMs = policy.pace.withinMs - this.#phase.elapsedMs;
-    const moves = policy.balanceBy === 'load' ? this.#connectionsOf(planned, nodes, fresh) : planned.moves;
-    const input = { excess: moves, remainingMs, receivers: receiving.map(({ record }) => record), naturalPerS: this.#naturalPerS, drainsPerS };
+    const perUnit = policy.balanceBy === 'load' ? this.#connectionsPerLoad(nodes, fresh) : 1;
+    const excess = planned.moves * perUnit;
+    const largest = this.#phase.largest * perUnit;
+    const input = { excess, largest, remainingMs, receivers: receiving.map(({ record }) => record), naturalPerS: this.#naturalPerS, drainsPerS };
     const most = passedS > 0 ? this.#bucket.left / passedS : Infinity;
     return Math.min(most, pace(policy.pace, input, this.#throttle));
   }
 
-  /** Load to be moved, as a number of average connections. */
-  #connectionsOf(planned: Plan, nodes: readonly FleetNode[], fresh: readonly Seen[]): number {
+  /** Average connections that make up a unit of load. */
+  #connectionsPerLoad(nodes: readonly FleetNode[], fresh: readonly Seen[]): number {
     const load = nodes.reduce((sum, node) => sum + node.amount, 0);
     const connections = fresh.reduce((sum, { record }) => sum + record.connections, 0);
-    return load > 0 ? (planned.moves / load) * connections : 0;
+    return load > 0 ? connections / load : 0;
   }
 
   #orders(situation: Situation, perS: number): Map<string, Order> {

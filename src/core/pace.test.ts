@@ -8,11 +8,16 @@ import { fullPace, pace, paceDefaults, suffers, throttle, type PaceInput, type R
 
 const calm = { eventLoopDelayMs: 1, handshakeMs: 5, refusedPerS: 0 };
 const receivers = (n: number, admissionPerS = 2_000): Receiver[] => Array.from({ length: n }, () => ({ admissionPerS, strain: calm }));
-const input = (over: Partial<PaceInput> = {}): PaceInput => ({ excess: 6_000, remainingMs: 30_000, receivers: receivers(4), naturalPerS: 0, drainsPerS: 0, ...over });
+const input = (over: Partial<PaceInput> = {}): PaceInput => ({ excess: 6_000, largest: over.excess ?? 6_000, remainingMs: 30_000, receivers: receivers(4), naturalPerS: 0, drainsPerS: 0, ...over });
 
 test('by default the excess is moved within 30 s, and the rate does not fade out', () => {
   assert.equal(pace(paceDefaults, input(), fullPace), 200);
-  assert.equal(pace(paceDefaults, input({ excess: 3_000, remainingMs: 15_000 }), fullPace), 200);
+  assert.equal(pace(paceDefaults, input({ excess: 3_000, largest: 6_000, remainingMs: 15_000 }), fullPace), 200);
+});
+
+test('a plan that is late catches up at three times its rate, not at full speed', () => {
+  assert.equal(pace(paceDefaults, input({ excess: 3_000, largest: 6_000, remainingMs: 12_000 }), fullPace), 250);
+  assert.equal(pace(paceDefaults, input({ excess: 6_000, largest: 6_000, remainingMs: -60_000 }), fullPace), 600);
 });
 
 test('at least 10/s, or a small fleet would take for ever', () => {

@@ -39,6 +39,8 @@ export interface Throttle {
 
 export const fullPace: Throttle = { factor: 1, changedAt: -Infinity };
 const LEAST_FACTOR = 1 / 32;
+/** A plan that is late catches up at this many times its even rate: what does not shrink is not moved round ever faster. */
+const CATCH_UP = 3;
 
 export function suffers(policy: PacePolicy, receiver: Receiver): boolean {
   const { strain } = receiver;
@@ -55,6 +57,8 @@ export function throttle(state: Throttle, suffering: boolean, now: number): Thro
 export interface PaceInput {
   /** What is still to be moved. */
   readonly excess: number;
+  /** The most that was to be moved since the plan began. */
+  readonly largest: number;
   /** Time left of `withinMs` for the running plan, ms. */
   readonly remainingMs: number;
   readonly receivers: readonly Receiver[];
@@ -72,6 +76,8 @@ export function pace(policy: PacePolicy, input: PaceInput, state: Throttle): num
     const half = receiver.admissionPerS / 2;
     bound += policy.pacePerS === null ? Math.min(half, policy.perReceiverPerS) : half;
   }
-  const wanted = policy.pacePerS ?? Math.max(policy.leastPerS, (input.excess * 1000) / Math.max(1000, input.remainingMs));
+  const due = (input.excess * 1000) / Math.max(1000, input.remainingMs);
+  const fastest = (CATCH_UP * input.largest * 1000) / policy.withinMs;
+  const wanted = policy.pacePerS ?? Math.max(policy.leastPerS, Math.min(due, fastest));
   return Math.max(0, Math.min(wanted * state.factor, bound - input.naturalPerS - input.drainsPerS));
 }
