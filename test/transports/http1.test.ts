@@ -2,16 +2,9 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { test } from 'node:test';
-import type { Retirement } from '../../src/connections/retirement.ts';
 import { sleep } from '../../src/host/clock.ts';
 import { order } from './fixture.ts';
-import { get, header, post, serve, until } from './raw-http.ts';
-
-/** Orders everybody to go. The pace of an order begins at nothing: a moment later there is a turn for whoever asks. */
-async function sendAway(retirement: Retirement): Promise<void> {
-  retirement.obey(order({ floor: 0, credit: 1_000, perS: 1_000 }));
-  await sleep(20);
-}
+import { get, header, post, sendAway, serve, until } from './raw-http.ts';
 
 const ok = (_: IncomingMessage, response: ServerResponse): void => void response.end('ok');
 const slow =

@@ -4,9 +4,10 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
+import type { Retirement } from '../../src/connections/retirement.ts';
 import { attachHttp1 } from '../../src/connections/transports/http1.ts';
 import { realClock, sleep } from '../../src/host/clock.ts';
-import { ports, type Fixture, type PortsOptions } from './fixture.ts';
+import { order, ports, type Fixture, type PortsOptions } from './fixture.ts';
 
 export interface Answer {
   readonly status: number;
@@ -64,7 +65,7 @@ export interface Served extends Fixture {
   readonly server: http.Server;
   readonly port: number;
   /** A raw client of the server. */
-  open(options?: { readonly allowHalfOpen?: boolean }): Promise<RawClient>;
+  readonly open: (options?: { readonly allowHalfOpen?: boolean }) => Promise<RawClient>;
 }
 
 /** A server on a free port, attached before it listens. */
@@ -78,6 +79,12 @@ export async function serve(context: TestContext, handler: http.RequestListener,
     attachment.detach();
   });
   return { ...fixture, server, port, open: (socketOptions) => open(context, port, socketOptions) };
+}
+
+/** Orders everybody to go. The pace of an order begins at nothing: a moment later there is a turn for whoever asks. */
+export async function sendAway(retirement: Retirement): Promise<void> {
+  retirement.obey(order({ floor: 0, credit: 1_000, perS: 1_000 }));
+  await sleep(20);
 }
 
 export async function listening(context: TestContext, server: http.Server): Promise<number> {
