@@ -88,7 +88,7 @@ export interface Roll {
 /** The fleet as one watcher sees it. */
 export interface View {
   readonly nodes: ReadonlyMap<string, Seen>;
-  /** When a node joined, left, lapsed or started anew for the last time. */
+  /** When a node joined, left, was given up or started anew for the last time. One that is silent for a moment still belongs. */
   readonly changedAt: number;
   readonly roll: Roll;
   /** When the watcher last saw any record advance. */
@@ -136,7 +136,7 @@ export function observe(view: View, records: readonly NodeRecord[], time: { read
       gone.set(record.id, { record, at: now });
       continue;
     }
-    changed ||= starts || before?.presence !== 'fresh';
+    changed ||= starts || before === undefined;
     gone.delete(record.id);
     nodes.set(record.id, { record, freshAt: now, joinedAt: starts || before === undefined ? joinedAt : before.joinedAt, presence: 'fresh' });
   }
@@ -146,7 +146,6 @@ export function observe(view: View, records: readonly NodeRecord[], time: { read
       changed = nodes.delete(id);
       gone.set(id, { record: seen.record, at: now });
     } else if (silentMs > FRESH_MS && seen.presence === 'fresh') {
-      changed = true;
       nodes.set(id, { ...seen, presence: 'lapsed' });
     }
   }

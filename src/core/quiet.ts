@@ -8,7 +8,7 @@ export type QuietReason =
   | 'stale-view'
   /** Fewer than two nodes. */
   | 'alone'
-  /** Somebody joined, left or fell silent a moment ago. */
+  /** Somebody joined, left or was given up a moment ago. */
   | 'settling'
   /** A roll-out is under way: nodes run different versions. */
   | 'versions-differ'
