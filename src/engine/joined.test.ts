@@ -1,7 +1,7 @@
 // What an engine over seats does when seats break, on virtual time and with made-up seats: waits, repeats, gives up in
 // time, pauses longer and longer, and is not fooled by its own sleep.
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { afterEach, describe, it } from 'node:test';
 import { VirtualClock } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
 import { silentLog } from '../core/log.ts';
@@ -12,6 +12,13 @@ import type { Call, Seat, SeatOwner } from './seat.ts';
 
 const broken = (): EvenkeelError => new EvenkeelError('EVENKEEL_ENGINE_UNREACHABLE', 'broken');
 const never = (): Promise<never> => new Promise(() => {});
+
+const benches = new Set<Bench>();
+// A call under way keeps the process alive, and virtual time has stopped when a test fails.
+afterEach(async () => {
+  for (const bench of benches) await bench.engine.close();
+  benches.clear();
+});
 
 /** An engine whose seats answer as `answer` says, and which are refused while `shut` is true. */
 class Bench {
@@ -26,6 +33,7 @@ class Bench {
 
   constructor(shut = false) {
     this.shut = shut;
+    benches.add(this);
     // Chance is held at its most: each pause is whole.
     const random = { next: () => 1 };
     const take = (owner: SeatOwner): Promise<Seat> => this.#take(owner);

@@ -69,6 +69,7 @@ function members(both: () => Both): void {
     const { one, two } = both();
     await one.putMember(record('m3', { sequence: 7, connections: 7 }), 60_000);
     await two.putMember(record('m3', { sequence: 6, connections: 6 }), 60_000);
+    assert.deepEqual(await listed(one, 'm3'), record('m3', { sequence: 7, connections: 7 }));
     await two.putMember(record('m3', { sequence: 7, connections: 7 }), 60_000);
     assert.deepEqual(await listed(one, 'm3'), record('m3', { sequence: 7, connections: 7 }));
     await one.putMember(record('m3', { sequence: 10 }), 60_000);

@@ -206,25 +206,30 @@ describe('the door of local', () => {
     for (const attempt of attempts) assert.doesNotMatch(await said(name, attempt), /welcome|answer/);
   });
 
-  it('is not opened by a host that does not know the secret, and such a host learns nothing', async () => {
-    const name = freshName();
-    const { socketPath, secret } = findPlace({ name, directory });
-    let heard = '';
-    const impostor = createServer((socket) => {
-      socket.on('error', () => {});
-      socket.on('data', (chunk) => {
-        heard += chunk.toString();
-        socket.write('{"kind":"welcome"}\n');
+  const lies = {
+    'welcomes at once': '{"kind":"welcome"}\n',
+    'proves wrongly': `{"kind":"challenge","nonce":"0123456789abcdef","proof":"${'0'.repeat(64)}"}\n{"kind":"welcome"}\n`,
+  };
+  for (const [how, lie] of Object.entries(lies))
+    it(`is not opened by a host that ${how}, and such a host learns nothing`, async (test) => {
+      const name = freshName();
+      const { socketPath, secret } = findPlace({ name, directory });
+      let heard = '';
+      const impostor = createServer((socket) => {
+        socket.on('error', () => {});
+        socket.on('data', (chunk) => {
+          heard += chunk.toString();
+          socket.write(lie);
+        });
       });
+      test.after(() => impostor.close());
+      await new Promise<void>((resolve) => impostor.listen({ path: socketPath }, resolve));
+      const guest = open({ name, timeoutMs: 400 });
+      await assert.rejects(guest.set('a', 'for friends'), withCode('EVENKEEL_ENGINE_UNREACHABLE'));
+      assert.match(heard, /hello/);
+      assert.doesNotMatch(heard, /for friends|proof/);
+      assert.ok(!heard.includes(secret));
     });
-    await new Promise<void>((resolve) => impostor.listen({ path: socketPath }, resolve));
-    const guest = open({ name, timeoutMs: 400 });
-    await assert.rejects(guest.set('a', 'for friends'), withCode('EVENKEEL_ENGINE_UNREACHABLE'));
-    assert.match(heard, /hello/);
-    assert.doesNotMatch(heard, /for friends|proof/);
-    assert.ok(!heard.includes(secret));
-    impostor.close();
-  });
 
   it('survives 1,000 malformed greetings', async () => {
     const name = freshName();
