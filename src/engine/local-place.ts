@@ -35,7 +35,8 @@ export function findPlace(options: PlaceOptions): Place {
   const { uid } = userInfo();
   const own = join(directory, `evenkeel-${uid}`);
   ownDirectory(own, uid);
-  const secret = ownSecret(join(own, `${name}.secret`), uid);
+  // One for all names: it keeps other users out, and names that are used once leave nothing behind.
+  const secret = ownSecret(join(own, 'secret'), uid);
   if (socket === 'abstract') return { secret, socketPath: `\0evenkeel-${uid}-${name}`, file: null };
   const socketPath = join(own, `${name}.sock`);
   const file = new SocketFile(socketPath);
@@ -89,7 +90,7 @@ const LOCK_STALE_MS = 5_000;
  * lock that is held for an instant. Should two hosts come through all the same, the file is whose inode it is, and the
  * other one finds out by `isOurs` and steps down.
  */
-export class SocketFile {
+class SocketFile {
   /** What a host listens on before it takes the common path. Closing a server removes its path: never the common one. */
   readonly freshPath: string;
   readonly #path: string;

@@ -1,9 +1,6 @@
 // Addresses of engines: which ones there are, and what is said of the others.
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
-import { after, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { VirtualClock } from '../../src/core/clock.ts';
 import { silentLog } from '../../src/core/log.ts';
 import { seeded } from '../../src/core/random.ts';
@@ -13,11 +10,6 @@ import { readRedisUrl } from '../../src/engine/redis-address.ts';
 const options = { fleet: `open-${process.pid}`, clock: new VirtualClock(), random: seeded(1), log: silentLog };
 
 describe('openEngine', () => {
-  // Addresses name no directory, so that the secrets of these engines are where those of real ones are.
-  after(() => {
-    for (const name of [options.fleet, `${options.fleet}-x`]) rmSync(join(tmpdir(), `evenkeel-${userInfo().uid}`, `${name}.secret`), { force: true });
-  });
-
   it('opens each kind', async () => {
     const kinds = [];
     for (const address of ['memory', 'local', `local:open-${process.pid}-x`, 'redis://127.0.0.1:1', 'rediss://u:p@127.0.0.1:1/2']) {
