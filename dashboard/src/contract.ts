@@ -12,7 +12,7 @@ export interface ServerFacts {
   readonly rotation: 'in' | 'out' | 'down';
 }
 
-export interface PlanFacts {
+interface PlanFacts {
   readonly state: 'idle' | 'moving' | 'waiting';
   /** A reason code of the planner, such as `settling`. */
   readonly reason: string | null;

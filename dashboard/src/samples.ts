@@ -4,7 +4,7 @@ import type { ServerState, Snapshot } from './contract.ts';
 export type Column = (number | null)[];
 
 /** Ten minutes. */
-export const KEPT_SECONDS = 600;
+const KEPT_SECONDS = 600;
 
 /** Requests that fail so soon after a server died were cut by its death: clients notice at their next heartbeat. */
 const AFTERMATH_SECONDS = 5;

@@ -2,7 +2,7 @@
 import { EVEN_THRESHOLD, type Snapshot } from './contract.ts';
 import { count } from './format.ts';
 
-export type Mood = 'even' | 'moving' | 'waiting' | 'off' | 'unknown';
+type Mood = 'even' | 'moving' | 'waiting' | 'off' | 'unknown';
 
 export interface PlanWords {
   readonly mood: Mood;
