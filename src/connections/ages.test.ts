@@ -48,7 +48,10 @@ test('each ends in the second after its age, never before', () => {
   const due = [124_000, 124_001, 130_999, 10_000_000];
   for (const atMs of due) ages.add(open(), atMs);
   clock.advance(20_000_000);
-  assert.deepEqual(told.map((one) => one.reason), ['max-age', 'max-age', 'max-age', 'max-age']);
+  assert.deepEqual(
+    told.map((one) => one.reason),
+    ['max-age', 'max-age', 'max-age', 'max-age'],
+  );
   for (const [index, one] of told.entries()) {
     assert.ok(one.atMs >= due[index] && one.atMs < due[index] + 2_000, `due ${due[index]}, told ${one.atMs}`);
   }
@@ -93,7 +96,15 @@ test('who gets no turn waits for the next tick, first come, first served', () =>
   clock.advance(10_000);
   assert.deepEqual(
     told.map((one) => [one.id, one.atMs]),
-    [[1, 1_000], [2, 1_000], [3, 2_000], [4, 2_000], [5, 3_000], [6, 3_000], [7, 4_000]],
+    [
+      [1, 1_000],
+      [2, 1_000],
+      [3, 2_000],
+      [4, 2_000],
+      [5, 3_000],
+      [6, 3_000],
+      [7, 4_000],
+    ],
   );
 });
 
@@ -105,10 +116,16 @@ test('one in mid-message neither takes a turn nor holds up the others', () => {
   ages.add(open(), 1_000);
   stalled.add(first);
   clock.advance(1_000);
-  assert.deepEqual(told.map((one) => one.id), [2]);
+  assert.deepEqual(
+    told.map((one) => one.id),
+    [2],
+  );
   stalled.delete(first);
   clock.advance(1_000);
-  assert.deepEqual(told.map((one) => one.id), [2, 1]);
+  assert.deepEqual(
+    told.map((one) => one.id),
+    [2, 1],
+  );
 });
 
 test('after a day asleep everybody who is due is found', () => {

@@ -12,9 +12,15 @@ test('each member has one turn per interval, a tenth of them per tick', () => {
   clock.advance(100);
   assert.ok(seen.size === 9 || seen.size === 10, `${seen.size} turns in the first tick`);
   clock.advance(900);
-  assert.deepEqual([...seen.values()], Array.from({ length: 95 }, () => 1));
+  assert.deepEqual(
+    [...seen.values()],
+    Array.from({ length: 95 }, () => 1),
+  );
   clock.advance(10_000);
-  assert.deepEqual([...seen.values()], Array.from({ length: 95 }, () => 11));
+  assert.deepEqual(
+    [...seen.values()],
+    Array.from({ length: 95 }, () => 11),
+  );
 });
 
 test('a seat is used again, and who left has no turn', () => {

@@ -4,6 +4,7 @@ import type { Connection } from '../../src/connections/connection.ts';
 import type { TransportLimits, TransportPorts } from '../../src/connections/ports.ts';
 import { Registry } from '../../src/connections/registry.ts';
 import { Retirement } from '../../src/connections/retirement.ts';
+import type { Clock } from '../../src/core/clock.ts';
 import type { Goodbye, GoodbyeReason } from '../../src/core/goodbye.ts';
 import type { LifetimePolicy } from '../../src/core/lifetime.ts';
 import type { Log } from '../../src/core/log.ts';
@@ -12,6 +13,7 @@ import { realClock } from '../../src/host/clock.ts';
 import { realRandom } from '../../src/host/random.ts';
 
 export interface PortsOptions {
+  readonly clock?: Clock;
   readonly limits?: Partial<TransportLimits>;
   readonly lifetime?: Partial<LifetimePolicy>;
   readonly probe?: TransportPorts['probe'];
@@ -30,12 +32,13 @@ const forEver: LifetimePolicy = { maxRequests: 0, maxRequestsJitter: 0, maxAgeMs
 
 /** The ports of one node. Call `retirement.start()` where orders or drains are to be carried out. */
 export function ports(options: PortsOptions = {}): Fixture {
+  const clock = options.clock ?? realClock;
   const goodbyes: Fixture['goodbyes'] = [];
   const logged: Fixture['logged'] = [];
   const registry = new Registry({
-    clock: realClock,
+    clock,
     arrival: () => ({ rests: false, bounced: false }),
-    left: (connection, goodbye) => goodbyes.push({ connection, goodbye, atMs: realClock.now() }),
+    left: (connection, goodbye) => goodbyes.push({ connection, goodbye, atMs: clock.now() }),
   });
   const tell = (slot: number, goodbye: Goodbye): boolean => {
     const connection = registry.at(slot);
@@ -44,9 +47,9 @@ export function ports(options: PortsOptions = {}): Fixture {
     return true;
   };
   const herd = { choice: registry.choice, load: () => registry.count, tell };
-  const retirement = new Retirement({ clock: realClock, random: realRandom, herd, goodbyesPerS: options.goodbyesPerS ?? 1_000 });
+  const retirement = new Retirement({ clock, random: realRandom, herd, goodbyesPerS: options.goodbyesPerS ?? 1_000 });
   return {
-    clock: realClock,
+    clock,
     random: realRandom,
     log: recorder(logged),
     registry,

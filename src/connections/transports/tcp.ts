@@ -3,6 +3,7 @@
 import type { Server, Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import type { Timer } from '../../core/clock.ts';
+import { EvenkeelError } from '../../core/errors.ts';
 import type { Goodbye } from '../../core/goodbye.ts';
 import { lifespan } from '../../core/lifetime.ts';
 import { Ages } from '../ages.ts';
@@ -189,6 +190,8 @@ class TcpTransport implements Transport {
     link.deadline?.cancel();
     link.deadline = this.#ports.clock.after(this.#ports.limits.lingerMs, () => socket.destroy());
     socket.end();
+    socket.write = writeNothing;
+    socket.end = endNothing;
     if (!delivers) discard(socket);
   }
 
@@ -210,6 +213,25 @@ class TcpTransport implements Transport {
   }
 }
 
+// Our FIN came behind the application's back: what it answers to late input has nowhere to go. Its callback hears so, but the
+// stream must not fail as it does on a write after its end, for a stream that fails resets the connection.
+function writeNothing(this: Socket, ...args: unknown[]): boolean {
+  refuse(args);
+  return false;
+}
+
+function endNothing(this: Socket, ...args: unknown[]): Socket {
+  refuse(args);
+  return this;
+}
+
+function refuse(args: unknown[]): void {
+  const callback = args.at(-1);
+  if (typeof callback !== 'function') return;
+  const error = new EvenkeelError('EVENKEEL_CONNECTION_ENDED', 'the connection was told to go and its sending side is closed');
+  queueMicrotask(() => (callback as (error: Error) => void)(error));
+}
+
 /** From now on what arrives is read and thrown away; only the end gets through to the application. */
 function discard(socket: Socket): void {
   socket.push = pushNothing;
@@ -220,6 +242,6 @@ function discard(socket: Socket): void {
 
 function pushNothing(this: Socket, chunk: unknown): boolean {
   if (chunk !== null) return true;
-  const { push } = Object.getPrototypeOf(this) as Socket;
-  return Reflect.apply(push, this, [null]);
+  const { push } = Object.getPrototypeOf(this) as { push: (this: Socket, chunk: null) => boolean };
+  return push.call(this, null);
 }
