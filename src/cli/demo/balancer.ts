@@ -16,7 +16,7 @@ followParent((order) => {
   const message = order as ToBalancer;
   const backends: Backend[] = message.backends.map(({ id, port }) => ({ id, port, passing: false, connections: 0 }));
   const forwarder = new Forwarder(backends, message.policy, seeded(message.seed));
-  const tell = (): void => tellParent(sample(backends));
+  const tell = (): void => tellParent(sample(backends, forwarder));
   const server = createServer({ allowHalfOpen: true }, (client) => forwarder.accept(client));
   server.on('error', (error) => tellParent({ kind: 'failed', reason: error.message } satisfies FromBalancer));
   server.listen({ host: '127.0.0.1', port: message.port, backlog: BACKLOG }, () => {
@@ -26,10 +26,11 @@ followParent((order) => {
   });
 });
 
-function sample(backends: readonly Backend[]): FromBalancer {
+function sample(backends: readonly Backend[], { troubles }: Forwarder): FromBalancer {
   return {
     kind: 'sample',
     connections: Object.fromEntries(backends.map(({ id, connections }) => [id, connections])),
     passing: Object.fromEntries(backends.map(({ id, passing }) => [id, passing])),
+    troubles,
   };
 }

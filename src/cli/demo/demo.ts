@@ -50,7 +50,7 @@ export class Demo {
   readonly onSample: Listen<BalancerSample> = this.#samples.on;
   /** Told when a process that nobody killed is gone, so that the demo cannot go on. */
   readonly onFailure: Listen<EvenkeelError> = this.#failures.on;
-  #sample: BalancerSample = { kind: 'sample', connections: {}, passing: {} };
+  #sample: BalancerSample = { kind: 'sample', connections: {}, passing: {}, troubles: {} };
   #crew: Crew | null = null;
   #closed: Promise<void> | null = null;
 
@@ -126,6 +126,12 @@ export class Demo {
   /** What the clients have done so far. */
   get account(): AccountState {
     return this.#crew?.account ?? new Account(this.options.clients).state;
+  }
+
+  /** What went wrong so far and how often, as the clients and the balancer saw it. */
+  get troubles(): Readonly<Record<string, number>> {
+    const balancer = Object.entries(this.#sample.troubles).map(([what, times]) => [`balancer: ${what}`, times]);
+    return { ...this.account.failures, ...Object.fromEntries(balancer) };
   }
 
   startClients(): void {

@@ -16,6 +16,7 @@ export class Forwarder {
   readonly #backends: readonly Backend[];
   readonly #policy: BalancerPolicy;
   readonly #random: Random;
+  readonly #troubles: Record<string, number> = {};
   #turn = 0;
 
   constructor(backends: readonly Backend[], policy: BalancerPolicy, random: Random) {
@@ -26,13 +27,27 @@ export class Forwarder {
 
   accept(client: Socket): void {
     const backend = this.#choose();
-    if (backend === null) return void client.destroy();
+    if (backend === null) {
+      this.#note('no server passes the health check');
+      return void client.destroy();
+    }
     const upstream = connect({ host: '127.0.0.1', port: backend.port, allowHalfOpen: true, noDelay: true });
     client.setNoDelay(true);
     backend.connections++;
     upstream.once('close', () => void backend.connections--);
+    client.on('error', (error: NodeJS.ErrnoException) => this.#note(`client: ${error.code ?? error.message}`));
+    upstream.on('error', (error: NodeJS.ErrnoException) => this.#note(`${backend.id}: ${error.code ?? error.message}`));
     copy(client, upstream);
     copy(upstream, client);
+  }
+
+  /** What went wrong with connections so far, and how often. */
+  get troubles(): Readonly<Record<string, number>> {
+    return this.#troubles;
+  }
+
+  #note(trouble: string): void {
+    this.#troubles[trouble] = (this.#troubles[trouble] ?? 0) + 1;
   }
 
   #choose(): Backend | null {

@@ -19,6 +19,8 @@ export interface BalancerSample {
   readonly kind: 'sample';
   readonly connections: Readonly<Record<string, number>>;
   readonly passing: Readonly<Record<string, boolean>>;
+  /** What went wrong with connections so far, and how often; for people. */
+  readonly troubles: Readonly<Record<string, number>>;
 }
 
 export type FromBalancer = BalancerSample | Started;

@@ -77,7 +77,7 @@ async function allConnected(demo: Demo, count: () => number): Promise<void> {
 }
 
 async function measure(demo: Demo, progress: (line: string) => void): Promise<DemoReport> {
-  const before = { at: demo.clock.now(), ...mark(demo) };
+  const before = { at: demo.clock.now(), troubles: { ...demo.troubles }, ...mark(demo) };
   const samples: Sample[] = [];
   const take = (): void => {
     const t = (demo.clock.now() - before.at) / 1000;
@@ -96,8 +96,10 @@ async function measure(demo: Demo, progress: (line: string) => void): Promise<De
   }
   sampling.stop();
   telling.cancel();
-  const failures = Object.entries(demo.account.failures).map(([why, times]) => [why, times - (before.account.failures[why] ?? 0)] as const);
-  for (const [why, times] of failures) if (times > 0) progress(`went wrong since t = 0: ${times} times ${why}`);
+  for (const [what, times] of Object.entries(demo.troubles)) {
+    const since = times - (before.troubles[what] ?? 0);
+    if (since > 0) progress(`since t = 0: ${since} x ${what}`);
+  }
   return reportOf(demo, samples, before);
 }
 

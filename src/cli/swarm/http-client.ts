@@ -32,14 +32,14 @@ export class HttpClient implements Client {
       if (!message.reusedSocket) this.#follow(socket);
     });
     message.on('response', (response) => this.#read(response, underWay));
-    message.on('error', (error: NodeJS.ErrnoException) => this.#fail(underWay, error.code ?? error.message));
+    message.on('error', (error: NodeJS.ErrnoException) => this.#fail(underWay, `${error.message}${message.reusedSocket ? '' : ' on a new connection'}`));
     message.end();
   }
 
   check(now: number): void {
     const underWay = this.#underWay;
     if (underWay === null || now - underWay.since < REQUEST_TIMEOUT_MS) return;
-    this.#fail(underWay, 'timeout');
+    this.#fail(underWay, 'no answer');
     underWay.request.destroy();
   }
 

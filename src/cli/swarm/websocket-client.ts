@@ -52,7 +52,7 @@ export class WebSocketClient implements Client {
     const heartbeat = this.#heartbeat;
     if (heartbeat === null || now - heartbeat.since < REQUEST_TIMEOUT_MS) return;
     this.#heartbeat = null;
-    this.#ports.account.failed('timeout');
+    this.#ports.account.failed(heartbeat.sent ? 'no answer' : `no connection (${this.#state.state})`);
     // A server that does not answer is no use; one that is being waited for is.
     if (this.#state.state === 'open') this.#state.ws.terminate();
   }
