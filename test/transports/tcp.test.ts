@@ -64,8 +64,15 @@ async function serve(wanted: Wanted = {}): Promise<Serving> {
     fixture.retirement.stop();
     attachment.detach();
   };
+  const client = async (): Promise<Client> => {
+    const before = sockets.length;
+    const opened = await open(port, wanted.tls === true);
+    // Of a TLS handshake the client sees the end first.
+    await until(() => sockets.length > before, 'the server has it, too');
+    return opened;
+  };
   const connection = (index: number): Connection => connectionOf(sockets[index]) as Connection;
-  return { ...fixture, port, sockets, heard: () => heard, connection, client: () => open(port, wanted.tls === true), end };
+  return { ...fixture, port, sockets, heard: () => heard, connection, client, end };
 }
 
 /** A client that does not close by itself. */

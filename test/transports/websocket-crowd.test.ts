@@ -18,10 +18,10 @@ test('an order over 10,000 connections takes the idle ones first', async () => {
   await once(child, 'message');
   await counted(serving, CROWD);
   child.send('speak');
-  await until(() => serving.heard.length === CROWD / 2, 'every second one spoke');
+  await until(() => serving.heard.length === CROWD / 2, 'every second one spoke', 20_000);
   const spoke = new Set([...serving.registry.all()].filter((connection) => connection.requests > 0).map((connection) => connection.id));
   serving.retirement.obey(order({ floor: CROWD / 2, credit: CROWD, perS: 50_000 }));
-  await until(() => serving.goodbyes.length === CROWD / 2 && serving.registry.leaving === 0, 'half of them are gone', 10_000);
+  await until(() => serving.goodbyes.length === CROWD / 2 && serving.registry.leaving === 0, 'half of them are gone', 20_000);
   assert.deepEqual(
     serving.goodbyes.filter((one) => spoke.has(one.connection.id)),
     [],
