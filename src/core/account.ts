@@ -26,6 +26,8 @@ export interface Account {
   /** Arrivals and moves (drains left out) since the account was opened, for measuring effect and for the bucket. */
   readonly landed: number;
   readonly moves: number;
+  /** Connections that drains told to go, since the account was opened. */
+  readonly drained: number;
 }
 
 interface Counted {
@@ -41,7 +43,7 @@ const ZERO = { opened: 0, shed: 0, drained: 0, closed: 0 };
 /** A start that has put no more records than this began within the landing window: all that it counted is news. */
 const YOUNG_RECORDS = LANDING_WINDOW_MS / 1000;
 
-export const newAccount: Account = { seen: new Map(), departures: [], early: [], landed: 0, moves: 0 };
+export const newAccount: Account = { seen: new Map(), departures: [], early: [], landed: 0, moves: 0, drained: 0 };
 
 const sum = (counts: readonly Count[]): number => counts.reduce((whole, { count }) => whole + count, 0);
 
@@ -80,6 +82,7 @@ export function settle(account: Account, records: readonly NodeRecord[], now: nu
     early: told > 0 || account.early.length > 0 ? append(late.left, now, due.rest) : [],
     landed: account.landed + landings,
     moves: account.moves + sums.shed,
+    drained: account.drained + sums.drained,
   };
 }
 

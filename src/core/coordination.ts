@@ -91,6 +91,7 @@ export class Coordination {
   #phase: Phase = { state: 'idle' };
   #plans = 0;
   #naturalPerS = 0;
+  #toldBefore = 0;
   readonly #opened = new Map<string, number>();
   readonly #arrivalsPerS = new Map<string, number>();
   readonly #bucket: MoveBucket = new MoveBucket();
@@ -186,9 +187,7 @@ export class Coordination {
       if (passedS > 0) this.#arrivalsPerS.set(record.id, came / passedS);
       this.#opened.set(record.id, record.totals.opened);
     }
-    if (passedS > 0 && this.#phase.state === 'idle' && situation.flying === 0) {
-      this.#naturalPerS += (arrivals / passedS - this.#naturalPerS) * Math.min(1, passedS * 0.3);
-    }
+    this.#observeNatural(arrivals, passedS);
     this.#effect = observeEffect(this.#effect, {
       now,
       excess: situation.plan.excess,
@@ -197,6 +196,19 @@ export class Coordination {
       odds: this.#odds(situation),
       comparable: this.#phase.state === 'moving' && now - situation.view.changedAt > situation.policy.quiet.stableMs && situation.policy.balanceBy === 'connections',
     });
+  }
+
+  /**
+   * Arrivals that are nobody's moves: those beyond what was told, also while a plan runs, or the storm after a crash would
+   * count as natural for as long as the plan that mends it takes.
+   */
+  #observeNatural(arrivals: number, passedS: number): void {
+    const told = this.#account.moves + this.#account.drained;
+    const moved = told - this.#toldBefore;
+    this.#toldBefore = told;
+    if (passedS <= 0) return;
+    const natural = Math.max(0, arrivals - moved) / passedS;
+    this.#naturalPerS += (natural - this.#naturalPerS) * Math.min(1, passedS * 0.3);
   }
 
   /** Chance that a move lands on a node below its target. */

@@ -10,7 +10,7 @@ import { isMove } from '../core/goodbye.ts';
 import { below, seeded, type Random } from '../core/random.ts';
 import { crashSpreadMs } from '../core/spread.ts';
 import { Balancers, type Backends } from './balancer.ts';
-import { Control } from './control.ts';
+import { Control, noLinkFaults, type LinkFaults } from './control.ts';
 import { Crowd, Doing, NOWHERE, STEP_MS } from './crowd.ts';
 import { SimNode, type NodeWorld } from './node.ts';
 import type { Scenario, ScenarioNode, ScenarioPolicy } from './scenario.ts';
@@ -40,6 +40,8 @@ export class SimFleet {
   readonly random: Random;
   /** Called for every heartbeat of a connected HTTP client, for policies that count requests; true: the connection ends. */
   onRequest: ((client: number) => boolean) | null = null;
+  /** Called after a node told a client to go because of an order or a drain. */
+  onTold: ((node: SimNode, goodbye: Goodbye) => void) | null = null;
   /** Called when a client has landed. */
   onLanding: ((client: number) => void) | null = null;
   /** Nodes that refuse new connections because a policy says so. */
@@ -56,7 +58,7 @@ export class SimFleet {
   #whole = 0;
   step = 0;
 
-  constructor(scenario: Scenario) {
+  constructor(scenario: Scenario, faults: LinkFaults = noLinkFaults) {
     this.scenario = scenario;
     this.random = seeded(scenario.seed);
     this.crowd = new Crowd(scenario, seeded(scenario.seed ^ 0x5eed));
@@ -66,7 +68,7 @@ export class SimFleet {
     this.#sdk = scenario.clients.protocol === 'session' && scenario.policy.name === 'evenkeel';
     const { kind, baseS, capS } = scenario.clients.backoff;
     this.#backoff = { kind, baseMs: baseS * 1000, capMs: capS * 1000 };
-    this.control = new Control(scenario, this.clock, this.random);
+    this.control = new Control(scenario, { clock: this.clock, random: this.random, faults });
     this.#world = {
       clock: this.clock,
       random: this.random,
@@ -205,6 +207,7 @@ export class SimFleet {
     if (!move) return;
     this.books.moves++;
     this.#countMove(client);
+    this.onTold?.(node, goodbye);
     if (goodbye.plan === null) return;
     const plan = this.books.plans.get(goodbye.plan);
     if (plan === undefined) this.books.plans.set(goodbye.plan, { sinceS: this.nowS, moves: 1 });
@@ -297,7 +300,8 @@ export class SimFleet {
     const { crowd } = this;
     if (!node.up || node.paused) return;
     if (this.step % 10 === 0) node.attempts = 0;
-    node.acceptTokens = Math.min(node.acceptTokens + (node.acceptPerS * STEP_MS) / 1000, node.acceptPerS);
+    const perStep = (node.acceptsPerS * STEP_MS) / 1000;
+    node.acceptTokens = Math.min(node.acceptTokens + perStep, node.acceptPerS);
     while (node.acceptTokens >= 1 && node.queued > 0) {
       const entry = node.queue[node.queueHead++];
       const client = entry % TICKETS;
@@ -306,7 +310,7 @@ export class SimFleet {
       if (this.step - crowd.at[client] > HANDSHAKE_TIMEOUT_STEPS) this.#fail(client);
       else this.#land(client, node.index);
     }
-    if (node.queued === 0) node.acceptTokens = Math.min(node.acceptTokens, Math.max(1, (node.acceptPerS * STEP_MS) / 1000));
+    if (node.queued === 0) node.acceptTokens = Math.min(node.acceptTokens, Math.max(1, perStep));
     if (node.queueHead > 65_536 && node.queueHead * 2 > node.queue.length) {
       node.queue = node.queue.slice(node.queueHead);
       node.queueHead = 0;

@@ -63,6 +63,7 @@ export class SimNode {
   readonly #world: NodeWorld;
   #running: Running = { state: 'down' };
   #starts = 0;
+  #pace = 1;
 
   constructor(index: number, node: ScenarioNode, world: NodeWorld) {
     this.index = index;
@@ -171,6 +172,20 @@ export class SimNode {
     this.crash();
   }
 
+  /** Handshakes go at this part of their rate from now on. */
+  slow(part: number): void {
+    this.#pace = part;
+  }
+
+  get acceptsPerS(): number {
+    return this.acceptPerS * this.#pace;
+  }
+
+  /** The wall clock jumps. */
+  skew(byMs: number): void {
+    if (this.#running.state === 'up') this.#running.life.clock.skewMs += byMs;
+  }
+
   pause(forMs: number): void {
     if (this.#running.state === 'up') this.#running.life.clock.pause(forMs);
   }
@@ -206,7 +221,7 @@ export class SimNode {
       capacity: this.weight,
       unmovable: choice.unmovable + choice.countIn(List.resting),
       admissionPerS: this.acceptPerS,
-      strain: { eventLoopDelayMs: 0, handshakeMs: (this.queued * 1000) / this.acceptPerS, refusedPerS: 0 },
+      strain: { eventLoopDelayMs: 0, handshakeMs: (this.queued * 1000) / this.acceptsPerS, refusedPerS: 0 },
       totals: { ...totals },
       rotation: life.state === 'up' ? (retirement.order?.rotation ?? 'in') : 'out',
       term: retirement.term,
@@ -223,6 +238,7 @@ class PausableClock implements Clock {
   readonly #clock: VirtualClock;
   #until = -Infinity;
   #stopped = false;
+  skewMs = 0;
 
   constructor(clock: VirtualClock) {
     this.#clock = clock;
@@ -246,7 +262,7 @@ class PausableClock implements Clock {
   }
 
   wallTime(): number {
-    return this.#clock.wallTime();
+    return this.#clock.wallTime() + this.skewMs;
   }
 
   after(delayMs: number, task: () => void): Timer {
