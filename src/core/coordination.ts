@@ -116,7 +116,7 @@ export class Coordination {
     const flying = inFlight(this.#account);
     const nodes = seen.map((one) => fleetNode(one, now, policy));
     const landing = this.#landing(fresh, policy, now);
-    const shedding = this.#phase.state === 'moving' ? this.#phase.shedding : new Set<string>();
+    const shedding = this.#phase.state === 'moving' ? this.#phase.shedding : null;
     const byLoad = policy.balanceBy === 'load';
     const loadPerConnection = byLoad ? averageLoad(seen) : 1;
     const planned = plan(

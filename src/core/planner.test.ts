@@ -8,9 +8,8 @@ import { noiseFloor, type FleetNode } from './fleet.ts';
 import { leastMoves, plan, planDefaults, type Landing, type Plan, type PlanInput } from './planner.ts';
 import { seeded } from './random.ts';
 
-const nobody: ReadonlySet<string> = new Set();
 const planned = (nodes: readonly FleetNode[], over: Partial<PlanInput> = {}): Plan =>
-  plan({ nodes, inFlight: 0, landing: 'directed', shedding: nobody, unit: 'connections', preferred: null, ...over }, planDefaults);
+  plan({ nodes, inFlight: 0, landing: 'directed', shedding: null, unit: 'connections', preferred: null, ...over }, planDefaults);
 const counts = (...amounts: number[]): FleetNode[] => amounts.map((amount, i) => fleetNode(`n${i + 1}`, amount));
 const shedding = (made: Plan): Record<string, number> => Object.fromEntries(made.sheds.map(({ id, count }) => [id, count]));
 const sum = (numbers: readonly number[]): number => numbers.reduce((whole, number) => whole + number, 0);
@@ -27,12 +26,12 @@ const fleet = fc.array(node, { minLength: 1, maxLength: 25 }).map((list) =>
 );
 const input = fc.record({ nodes: fleet, inFlight: fc.nat(500), landing, running: fc.boolean(), some: fc.nat(25) });
 const made = (from: { nodes: FleetNode[]; inFlight: number; landing: Landing; running: boolean; some: number }): Plan =>
-  planned(from.nodes, { ...from, shedding: from.running ? new Set(from.nodes.slice(0, from.some).map(({ id }) => id)) : nobody });
+  planned(from.nodes, { ...from, shedding: from.running ? new Set(from.nodes.slice(0, from.some).map(({ id }) => id)) : null });
 
 test('an even fleet plans no moves, whatever the landing, also in the middle of a plan', () => {
   always(fc.tuple(fc.nat(3_000), fc.integer({ min: 1, max: 40 }), landing, fc.boolean()), ([whole, n, where, running]) => {
     const nodes = Array.from({ length: n }, (_, i) => fleetNode(`n${i}`, Math.floor(whole / n) + (i < whole % n ? 1 : 0)));
-    const result = planned(nodes, { landing: where, shedding: running ? new Set(nodes.map(({ id }) => id)) : nobody });
+    const result = planned(nodes, { landing: where, shedding: running ? new Set(nodes.map(({ id }) => id)) : null });
     assert.deepEqual(result.sheds, []);
     assert.equal(result.moves, 0);
     assert.ok(result.even);
@@ -82,7 +81,7 @@ test('the same input gives the same plan, and so does the same fleet in another 
   always(fc.tuple(input, fc.nat()), ([from, seed]) => {
     const random = seeded(seed);
     const mixed = from.nodes.map((one) => ({ one, at: random.next() })).sort((a, b) => a.at - b.at).map(({ one }) => one);
-    const running = from.running ? new Set(from.nodes.slice(0, from.some).map(({ id }) => id)) : nobody;
+    const running = from.running ? new Set(from.nodes.slice(0, from.some).map(({ id }) => id)) : null;
     const [a, b] = [from.nodes, mixed].map((nodes) => planned(nodes, { ...from, nodes, shedding: running }));
     assert.deepEqual(a, planned(from.nodes, { ...from, shedding: running }));
     const rounded = (result: Plan): unknown[] => [...result.sheds, ...result.quotas].map((part) => JSON.stringify(part, (_, value: unknown) => (typeof value === 'number' ? value.toFixed(6) : value))).sort();
@@ -108,6 +107,13 @@ test('once begun it goes on: others join beyond 2 %, and who sheds goes all the 
   assert.deepEqual(running(1050, 1020, 930), { n1: 50 });
   assert.deepEqual(running(1010, 1010, 980), { n1: 10 });
   assert.deepEqual(running(1000, 1010, 990), {});
+});
+
+test('a plan runs also while nobody sheds: what lands above 2 % is shed on, below 10 %, too', () => {
+  const waiting = { shedding: new Set<string>() };
+  assert.deepEqual(shedding(planned(counts(1050, 1000, 950), waiting)), { n1: 50 });
+  assert.deepEqual(shedding(planned(counts(1050, 1000, 950), { ...waiting, landing: 'lottery' })), {});
+  assert.deepEqual(shedding(planned(counts(105_000, 100_000, 95_000), { ...waiting, landing: 'lottery' })), { n1: 5_000 });
 });
 
 test('targets are of whole connections: what no move can make more even is left alone', () => {
@@ -152,7 +158,7 @@ test('what cannot be moved is left out of the excess and reported', () => {
   assert.equal(planned([fleetNode('n1', 1000, { unmovable: 1000 }), ...counts(200, 0).slice(1)]).moves, 0);
 });
 
-test('a silent node keeps its share: nobody gives it any, and the others are not overfilled with it', () => {
+test('a silent node keeps its share: null gives it any, and the others are not overfilled with it', () => {
   const nodes = [fleetNode('n1', 200), fleetNode('n2', 95), fleetNode('n3', 5, { role: 'keeping' })];
   const result = planned(nodes);
   assert.deepEqual(shedding(result), { n1: 5 });

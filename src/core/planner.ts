@@ -25,8 +25,8 @@ export interface PlanInput {
   readonly nodes: readonly FleetNode[];
   readonly inFlight: number;
   readonly landing: Landing;
-  /** Nodes that the running plan makes shed; empty when none runs. They go on until they are at their target. */
-  readonly shedding: ReadonlySet<string>;
+  /** Nodes that the running plan makes shed: they go on until they are at their target. null: no plan runs. */
+  readonly shedding: ReadonlySet<string> | null;
   /** Connections come whole, load does not. */
   readonly unit: 'connections' | 'load';
   /** Load of an average connection: the noise of chance depends on how many connections make up a target. */
@@ -77,7 +77,7 @@ export function plan(input: PlanInput, policy: PlanPolicy): Plan {
   const goals = targets(nodes, input.inFlight);
   const floors = input.unit === 'connections' ? goals.map((goal) => Math.ceil(goal - 1e-6)) : goals;
   const tolerance = tolerances(input, goals);
-  const running = input.shedding.size > 0;
+  const { shedding } = input;
 
   let beyondStart = false;
   let beyondStop = false;
@@ -96,7 +96,7 @@ export function plan(input: PlanInput, policy: PlanPolicy): Plan {
 
   // One empty node among many lifts the others by less than `start`: they are worth relieving all the same.
   const starving = nodes.some((node, i) => node.role === 'up' && node.amount < goals[i] * (1 - tolerance(i, STARVED)));
-  const moving = running || beyondStart || (beyondStop && starving);
+  const moving = shedding !== null || beyondStart || (beyondStop && starving);
   const least = input.unit === 'connections' ? 0.5 : 1e-9;
   const gap = nodes.reduce((most, node, i) => (node.role === 'up' ? Math.max(most, goals[i] - node.amount) : most), 0);
   const part = partWithRoom(input, goals, over);
@@ -104,7 +104,7 @@ export function plan(input: PlanInput, policy: PlanPolicy): Plan {
   nodes.forEach((node, i) => {
     const drain = node.role === 'draining';
     const count = drain ? node.amount : over[i] * part;
-    const goesOn = input.shedding.has(node.id) && input.landing !== 'lottery' ? count > least : over[i] > goals[i] * tolerance(i, policy.stop);
+    const goesOn = shedding?.has(node.id) === true && input.landing !== 'lottery' ? count > least : over[i] > goals[i] * tolerance(i, policy.stop);
     if (drain ? count > 0 : moving && goesOn && count > least) {
       const floor = drain ? 0 : part === 1 ? floors[i] : node.amount - count;
       sheds.push({ id: node.id, count, floor, drain, heaviest: input.unit === 'load' ? (count + gap) / 2 : Infinity });
