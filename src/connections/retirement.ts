@@ -36,11 +36,15 @@ const CALM_TICK_MS = 1_000;
 /** The coordinator grants credit once a second; the node uses it up in 0.8 s of the second, evenly. */
 const SPREAD = 1.25;
 
+/** Turns that were not used are kept for a quarter of a second, so that a pause is not followed by a burst. */
+const keptTurns = (perS: number): number => Math.max(2, perS / 4);
+
 export class Retirement {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #herd: Herd;
   readonly #goodbyesPerS: number;
+  readonly #burst: number;
   #standing: Standing = noOrder;
   #draining: Draining = { state: 'no' };
   readonly #orderPace: TokenBucket;
@@ -61,7 +65,8 @@ export class Retirement {
     const now = ports.clock.now();
     this.#orderPace = new TokenBucket({ perS: 0, burst: 1, now, initial: 0 });
     this.#drainPace = new TokenBucket({ perS: 0, burst: 1, now, initial: 0 });
-    this.#limit = new TokenBucket({ perS: ports.goodbyesPerS, burst: Math.max(1, ports.goodbyesPerS / 2), now });
+    this.#burst = Math.max(1, ports.goodbyesPerS / 2);
+    this.#limit = new TokenBucket({ perS: ports.goodbyesPerS, burst: this.#burst, now });
   }
 
   start(): void {
@@ -107,7 +112,7 @@ export class Retirement {
     const before = this.#standing;
     this.#standing = accept(before, order, now);
     if (this.#standing === before) return;
-    this.#orderPace.setRate(order.perS * SPREAD, Math.max(1, order.perS), now);
+    this.#orderPace.setRate(order.perS * SPREAD, keptTurns(order.perS), now);
     this.#hurry();
   }
 
@@ -140,7 +145,11 @@ export class Retirement {
 
   /** Whether one more goodbye for age may be said now; takes its turn if so. */
   mayAge(): boolean {
-    return this.#limit.take(this.#clock.now());
+    const now = this.#clock.now();
+    const others = this.#draining.state === 'draining' || (this.order?.perS ?? 0) > 0;
+    // Half of the bucket is theirs while drains or orders have something to say: they come first.
+    if (others && this.#limit.available(now) < 1 + (this.#burst - 1) / 2) return false;
+    return this.#limit.take(now);
   }
 
   /** Hands out the goodbyes that are due to those that can be told at any time. */
@@ -171,16 +180,17 @@ export class Retirement {
   }
 
   #tellDrain(policy: DrainPolicy, elapsed: number, now: number): void {
-    const perS = this.#drainPerS(policy, elapsed);
-    this.#drainPace.setRate(perS, Math.max(1, perS), now);
     const phase = drainPhase(policy, elapsed);
+    const perS = phase === 'notice' ? 0 : this.#drainPerS(policy, elapsed);
+    this.#drainPace.setRate(perS, keptTurns(perS), now);
     if (phase === 'notice') return;
     const all = phase !== 'goodbyes';
     const turns = all ? Infinity : this.#part(this.#drainPace.available(now));
     const { order } = this;
     const said = this.#herd.choice.pick(turns, (slot) => this.#herd.tell(slot, this.#goodbye('drain', order)));
     if (!all) this.#drainPace.take(now, said);
-    this.#countDrained(said, now);
+    // Drains wait for nobody; the others wait for them.
+    this.#limit.force(now, said);
   }
 
   #tellOrder(order: Order, now: number): void {
@@ -221,13 +231,8 @@ export class Retirement {
   #drainTurn(now: number): boolean {
     const { phase } = this;
     if (phase === 'notice' || (phase === 'goodbyes' && !this.#drainPace.take(now))) return false;
-    this.#countDrained(1, now);
+    this.#limit.force(now, 1);
     return true;
-  }
-
-  /** Drains come first: they wait for nobody, but what they say is not left for age limits. */
-  #countDrained(said: number, now: number): void {
-    this.#limit.take(now, Math.min(said, this.#limit.available(now)));
   }
 
   #drainPerS(policy: DrainPolicy, elapsed: number): number {

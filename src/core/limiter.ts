@@ -37,6 +37,12 @@ export class TokenBucket {
     return true;
   }
 
+  /** Takes `count` tokens whether they are there or not: who comes later waits, for at most one filling of the bucket. */
+  force(now: number, count: number): void {
+    this.#refill(now);
+    this.#tokens = Math.max(-this.#burst, this.#tokens - count);
+  }
+
   /** Milliseconds until `count` tokens will be there; Infinity when they never will. */
   waitMs(now: number, count = 1): number {
     this.#refill(now);
