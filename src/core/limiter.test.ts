@@ -35,6 +35,15 @@ test('a smaller size loses what does not fit; a new rate holds from now on', () 
   assert.equal(bucket.available(1_000), 2);
 });
 
+test('what is forced is taken from those who come later, for one filling at most', () => {
+  const bucket = new TokenBucket({ perS: 10, burst: 5, now: 0 });
+  bucket.force(0, 7);
+  assert.equal(bucket.available(0), -2);
+  assert.equal(bucket.waitMs(0), 300);
+  bucket.force(0, 1_000);
+  assert.equal(bucket.available(500), 0);
+});
+
 test('a clock that stands still or is asked about the past makes no tokens', () => {
   const bucket = new TokenBucket({ perS: 10, burst: 5, now: 1_000, initial: 0 });
   assert.equal(bucket.available(1_000), 0);
