@@ -10,7 +10,7 @@ const files = ['dist/src', 'dist/test']
   .flatMap((folder) => readdirSync(folder, { recursive: true }).map((name) => join(folder, String(name))))
   .filter((file) => file.endsWith('.test.js'))
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
-  .sort();
+  .toSorted((a, b) => a.localeCompare(b));
 if (files.length === 0) {
   console.error(`no test file matches ${wanted.join(', ') || 'anything: run npm run build first'}`);
   process.exit(1);

@@ -122,7 +122,7 @@ export class Coordinator {
     const coordination = new Coordination({ id, term, trial: await readTrial(engine) });
     const leading: Office = { state: 'leading', fence, coordination, since: time.now };
     // Somebody may have called stop() while we waited.
-    if ((this.#office as Office).state === 'stopped') return null;
+    if (this.#stopped) return null;
     this.#office = leading;
     log.info({ node: id, term, fence }, 'this node coordinates the fleet');
     return leading;
@@ -130,6 +130,10 @@ export class Coordinator {
 
   #release(): Promise<void> {
     return this.#ports.engine.releaseLease(LEASE, this.#ports.id);
+  }
+
+  get #stopped(): boolean {
+    return this.#office.state === 'stopped';
   }
 
   #stepDown(why: string): void {

@@ -1,6 +1,6 @@
 // What operators set for the whole fleet: kept in the engine, read by the coordinator at every tick, checked on the way in.
 import { z } from 'zod';
-import type { Engine, Json } from '../engine/engine.ts';
+import type { Engine } from '../engine/engine.ts';
 import { noRoll, type Roll } from '../core/membership.ts';
 import type { Trial } from '../core/trial.ts';
 
@@ -66,5 +66,5 @@ export async function readTrial(engine: Engine): Promise<Trial> {
 }
 
 export async function writeTrial(engine: Engine, trial: Trial): Promise<void> {
-  if (trial.state === 'safe' || trial.state === 'cuts') await engine.set(TRIAL, trial as unknown as Json);
+  if (trial.state === 'safe' || trial.state === 'cuts') await engine.set(TRIAL, trial);
 }

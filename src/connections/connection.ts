@@ -58,9 +58,9 @@ export class Connection {
   /** Told, when it is asked to go, so that the application ends long responses or streams by itself. */
   onRetire: ((goodbye: Goodbye) => void) | null = null;
 
-  constructor(id: number, protocol: Protocol, transport: Transport, handle: unknown, now: number) {
+  constructor(id: number, transport: Transport, handle: unknown, now: number) {
     this.id = id;
-    this.protocol = protocol;
+    this.protocol = transport.protocol;
     this.transport = transport;
     this.handle = handle;
     this.openedAt = now;

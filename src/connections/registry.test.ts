@@ -25,7 +25,7 @@ function house(arrival = { rests: false, bounced: false }) {
   const left: string[] = [];
   const registry = new Registry({ clock, arrival: () => arrival, left: (connection, goodbye) => left.push(`${connection.id} ${goodbye.reason}`) });
   const open = (by: Transport = websocket): Connection => {
-    const connection = registry.accept(by.protocol, by, null);
+    const connection = registry.accept(by, null);
     registry.admit(connection);
     return connection;
   };

@@ -5,7 +5,7 @@ import { assert } from '../core/errors.ts';
 import type { Goodbye } from '../core/goodbye.ts';
 import { isMove } from '../core/goodbye.ts';
 import type { Totals } from '../core/membership.ts';
-import { Connection, type Protocol, type Transport } from './connection.ts';
+import { Connection, type Transport } from './connection.ts';
 
 export interface RegistryPorts {
   readonly clock: Clock;
@@ -60,8 +60,8 @@ export class Registry {
   }
 
   /** A connection was accepted. It counts only once `admit` says that it asked for something real. */
-  accept(protocol: Protocol, transport: Transport, handle: unknown): Connection {
-    const connection = new Connection(this.#nextId++, protocol, transport, handle, this.#clock.now());
+  accept(transport: Transport, handle: unknown): Connection {
+    const connection = new Connection(this.#nextId++, transport, handle, this.#clock.now());
     this.#fresh.add(connection);
     return connection;
   }

@@ -291,7 +291,7 @@ export class FleetNode {
     const { phase } = this.retirement;
     if (phase === 'notice') return false;
     if (phase !== 'over') return this.registry.count === 0 && this.registry.leaving === 0;
-    for (const connection of [...this.registry.all()]) {
+    for (const connection of this.registry.all()) {
       this.registry.totals.forced++;
       connection.transport.cut(connection);
     }

@@ -3,7 +3,7 @@
 import { arrivalUnder } from '../core/arrival.ts';
 import { backoffMs, type BackoffPolicy } from '../core/backoff.ts';
 import { VirtualClock } from '../core/clock.ts';
-import { coordinationPolicy, type RebalanceOptions } from '../core/options.ts';
+import { coordinationPolicy } from '../core/options.ts';
 import type { CoordinationPolicy } from '../core/coordination.ts';
 import type { Goodbye } from '../core/goodbye.ts';
 import { isMove } from '../core/goodbye.ts';
@@ -149,7 +149,7 @@ export class SimFleet {
     const others = this.nodes.filter((other) => other !== node && other.up && !other.draining);
     const spreadMs = this.#sdk && this.scenario.clients.backoff.spread ? crashSpreadMs(node.count, others.reduce((sum, other) => sum + other.acceptPerS, 0)) : 0;
     const queued = node.queue.slice(node.queueHead);
-    for (const client of [...node.life.choice.slots()]) {
+    for (const client of node.life.choice.slots()) {
       this.#leaveNode(client);
       this.crowd.forgive(client);
       if (this.crowd.doing[client] === Doing.moving) this.crowd.set(client, Doing.queued);
@@ -161,7 +161,7 @@ export class SimFleet {
 
   /** Cuts what a drain's deadline left. */
   cut(node: SimNode): void {
-    for (const client of [...node.life.choice.slots()]) {
+    for (const client of node.life.choice.slots()) {
       node.life.totals.forced++;
       this.books.moves++;
       this.#countMove(client);
@@ -378,5 +378,5 @@ export class SimFleet {
 
 function policyOf(policy: ScenarioPolicy): CoordinationPolicy {
   const { name, drainS: _drainS, ...knobs } = policy;
-  return coordinationPolicy(name === 'evenkeel' ? (knobs as RebalanceOptions) : {});
+  return coordinationPolicy(name === 'evenkeel' ? knobs : {});
 }

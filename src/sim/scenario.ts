@@ -161,7 +161,7 @@ export function readScenario(input: unknown): Scenario {
     nodes,
     balancer: { ...file.balancer, healthCheckS: file.balancer.healthCheckS ?? null },
     events: [...file.events].sort((a, b) => a.atS - b.atS),
-    policy: file.policy as ScenarioPolicy,
+    policy: file.policy,
   };
 }
 

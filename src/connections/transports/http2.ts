@@ -178,7 +178,7 @@ class Http2Transport implements Transport {
     const carrier = socketOf(session);
     const socket = passage?.socket ?? carrier;
     if (passage !== null) this.#faces.put(session, socket);
-    const connection = registry.accept('http2', this, session);
+    const connection = registry.accept(this, session);
     const line = new Line({ session, socket, passage }, connection, this.#ports);
     line.seat = this.#turns.add(line);
     line.firstPing(1 + (line.seat % this.#rhythm.looksPerPing));

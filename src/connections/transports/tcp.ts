@@ -92,7 +92,7 @@ class TcpTransport implements Transport {
   }
 
   accept(socket: Socket): void {
-    const connection = this.#ports.registry.accept('tcp', this, socket);
+    const connection = this.#ports.registry.accept(this, socket);
     const link: Link = { connection, socket, seat: 0, read: 0, written: socket.bytesWritten, deadline: null };
     link.seat = this.#turns.add(link);
     linkTo(socket, connection);

@@ -175,7 +175,7 @@ class WebSocketTransport implements Transport {
       registry.adopt(known, this, ws);
       return known;
     }
-    const connection = registry.accept('websocket', this, ws);
+    const connection = registry.accept(this, ws);
     registry.admit(connection);
     return connection;
   }
