@@ -63,10 +63,16 @@ ${figureTable(reports)}
 function figureTable(reports: readonly Report[]): string {
   const heads = reports.map((report) => `<th scope="col">${escaped(report.policy)}</th>`).join('');
   const rows = figures.map(([key, label]) => {
-    const cells = reports.map((report) => `<td>${report[key] === null ? 'never' : Number(report[key]).toLocaleString('en')}</td>`).join('');
+    const cells = reports.map((report) => `<td>${figure(key, report[key])}</td>`).join('');
     return `<tr><th scope="row">${label}</th>${cells}</tr>`;
   });
   return `<table><thead><tr><td></td>${heads}</tr></thead><tbody>${rows.join('')}</tbody></table>`;
+}
+
+/** A time that never came, or a figure that means nothing in this run, is no zero. */
+function figure(key: keyof Report, value: unknown): string {
+  if (value === null) return key === 'timeToEvenS' ? 'never' : '-';
+  return Number(value).toLocaleString('en');
 }
 
 /** What the page draws of a run: thinned out, and many nodes as a band. */

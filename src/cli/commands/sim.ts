@@ -120,7 +120,7 @@ function summary(reports: readonly Report[]): string {
     report.bounces,
     report.maxMovesOfOneClient,
     report.peakReconnectsPerS,
-    shown(report.timeToConnectedS, ' s'),
+    report.timeToConnectedS === null ? '-' : `${report.timeToConnectedS} s`,
     `${report.failedAttempts}/${report.attempts}`,
     report.finalImbalance,
   ]);
