@@ -134,6 +134,43 @@ test('before the first frame nothing is put in, and nothing after the end', asyn
   await once(way.resume(), 'close');
 });
 
+test('while the session does not read, neither do we: the client is held up and nothing is lost', async () => {
+  const { passage: way, far } = await passage();
+  const bytes = randomBytes(20_000_000);
+  far.end(bytes);
+  await pause(200);
+  assert.ok(way.readableLength <= 200_000, `${way.readableLength} bytes are held`);
+  assert.ok(far.writableLength > 1_000_000, 'the rest is still with the client');
+  const parts: Buffer[] = [];
+  way.on('data', (part: Buffer) => parts.push(part));
+  await once(way, 'end');
+  assert.ok(Buffer.concat(parts).equals(bytes));
+  assert.equal(way.bytesRead, bytes.length);
+  way.destroy();
+});
+
+test('what a client sent before it closed is still read', async () => {
+  const { passage: way, far } = await passage();
+  far.end('the last words');
+  way.end();
+  far.resume();
+  await once(far, 'close');
+  await pause(20);
+  const parts: Buffer[] = [];
+  way.on('data', (part: Buffer) => parts.push(part));
+  await once(way, 'close');
+  assert.equal(Buffer.concat(parts).toString(), 'the last words');
+});
+
+test('an error of the socket ends the passage with it', async () => {
+  const { passage: way, far } = await passage();
+  way.resume();
+  far.resetAndDestroy();
+  const [error] = (await once(way, 'error')) as [NodeJS.ErrnoException];
+  assert.equal(error.code, 'ECONNRESET');
+  assert.ok(way.destroyed && way.socket.destroyed);
+});
+
 test('a client is understood whatever the chunks in which it speaks, from the preface on', async () => {
   const { port, node } = await serve(ok);
   const bytes = Buffer.concat([hello, get(1), frame(Type.ping, 0, 0, Buffer.from('12345678')), get(3)]);

@@ -235,6 +235,18 @@ test('a long stream that listens for it is moved by an order', async () => {
   caller.close();
 });
 
+test('a drain tells a connection whose streams are long, and they finish', async () => {
+  const { node, url } = await serve({ limits: { pingMs: 100 } });
+  const caller = new Caller(url);
+  const answer = caller.ask({ ':path': '/?wait=500' });
+  await until(() => node.registry.count === 1, 'the stream is open');
+  node.retirement.beginDrain({ deadlineMs: 5_000, noticeMs: 0, settleMs: 5_000 });
+  await until(() => node.registry.totals.drained === 1, 'it was told in the middle', 400);
+  assert.equal((await answer).status, 200);
+  caller.close();
+  await empty(node.registry);
+});
+
 test('an idle connection ends after the idle time, a busy one does not', async () => {
   const { node, url, port } = await serve({ limits: { idleMs: 200 } }, { hurry: 20 });
   const idle = new Caller(url);
