@@ -224,7 +224,7 @@ export class Coordination {
     if (stepOut !== 'try' || mostOut(situation.fresh.length, steering) < 1) return;
     const quiet = situation.quiet === null && this.#phase.state === 'idle' && situation.plan.even;
     const nodes = situation.fresh.map(({ record }) => ({ id: record.id, connections: record.connections, closed: record.totals.closed }));
-    this.#trial = stepTrial(this.#trial, nodes, quiet, situation.now);
+    this.#trial = stepTrial(this.#trial, nodes, { now: situation.now, quiet, trialMs: steering.trialMs });
   }
 
   #steer(situation: Situation): void {

@@ -32,6 +32,8 @@ const outOfRange: readonly (readonly [keyof typeof schemas, string, unknown, str
   ['rebalance', 'stepOut', 'maybe', 'must be of one of the kinds that the reference lists'],
   ['rebalance', 'minInRotation', -1, 'must be at least 0'],
   ['rebalance', 'minInRotation', 1.1, 'must be at most 1'],
+  ['rebalance', 'trialMs', 999, 'must be at least 1000'],
+  ['rebalance', 'trialMs', DAY + 1, `must be at most ${DAY}`],
   ['rebalance', 'balanceBy', 'cpu', 'must be one of connections, load'],
   ['rebalance', 'slowStartMs', -1, 'must be at least 0'],
   ['rebalance', 'slowStartMs', DAY + 1, `must be at most ${DAY}`],

@@ -30,6 +30,8 @@ export interface RebalanceOptions {
   readonly stepOut?: boolean | 'try' | undefined;
   /** Fraction of nodes and capacity that stays in rotation, never fewer than two nodes. Default 0.5. */
   readonly minInRotation?: number | undefined;
+  /** How long the trial of `stepOut: 'try'` lasts, ms. Default 60,000: three checks of a slow balancer. */
+  readonly trialMs?: number | undefined;
   /** What is evened out: the number of connections (default), or the load that nodes report. */
   readonly balanceBy?: 'connections' | 'load' | undefined;
   /** Ramp of a fresh node's weight, ms. Default 0: the pace protects it already. */
@@ -53,6 +55,7 @@ export const rebalanceSchema: z.ZodType<RebalanceOptions> = z.strictObject({
   withinMs: ms.min(1_000).optional(),
   stepOut: z.union([z.boolean(), z.literal('try')]).optional(),
   minInRotation: fraction.optional(),
+  trialMs: ms.min(1_000).optional(),
   balanceBy: z.enum(['connections', 'load']).optional(),
   slowStartMs: ms.optional(),
   movesPerConnection: z.number().positive().max(1000).nullable().optional(),
@@ -77,7 +80,11 @@ export function coordinationPolicy(options: RebalanceOptions): CoordinationPolic
       strainHandshakeMs: options.strainHandshakeMs ?? paceDefaults.strainHandshakeMs,
     },
     quiet: { stableMs: options.stableMs ?? quietDefaults.stableMs, afterDrainMs: options.afterDrainMs ?? quietDefaults.afterDrainMs },
-    steering: { ...steeringDefaults, minInRotation: options.minInRotation ?? steeringDefaults.minInRotation },
+    steering: {
+      ...steeringDefaults,
+      minInRotation: options.minInRotation ?? steeringDefaults.minInRotation,
+      trialMs: options.trialMs ?? steeringDefaults.trialMs,
+    },
     stepOut: options.stepOut ?? false,
     balanceBy: options.balanceBy ?? 'connections',
     slowStartMs: options.slowStartMs ?? 0,

@@ -8,9 +8,12 @@ export interface SteeringPolicy {
   readonly patienceMs: number;
   /** After that, landing counts as a lottery for this long, ms. */
   readonly ignoredMs: number;
+  /** How long a trial of stepping out lasts, ms. */
+  readonly trialMs: number;
 }
 
-export const steeringDefaults: SteeringPolicy = { minInRotation: 0.5, patienceMs: 30_000, ignoredMs: 600_000 };
+/** A trial outlasts three checks of a slow balancer (AWS: 30 s apart is its default, 10 s is common). */
+export const steeringDefaults: SteeringPolicy = { minInRotation: 0.5, patienceMs: 30_000, ignoredMs: 600_000, trialMs: 60_000 };
 
 /** Arrivals on a node below this part of the others' mean show that the balancer has looked away (DESIGN section 4). */
 const FEW = 0.2;

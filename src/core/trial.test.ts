@@ -1,9 +1,11 @@
 // The trial of stepping out: on who has the least to lose, in a quiet moment, and one bad verdict is for ever.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { stepTrial, TRIAL_LEAST, TRIAL_MS, type Trial, type TrialNode } from './trial.ts';
+import { stepTrial as step, TRIAL_LEAST, type Trial, type TrialNode } from './trial.ts';
 
 const node = (id: string, connections: number, closed = 0): TrialNode => ({ id, connections, closed });
+const TRIAL_MS = 60_000;
+const stepTrial = (trial: Trial, nodes: readonly TrialNode[], quiet: boolean, now: number): Trial => step(trial, nodes, { now, quiet, trialMs: TRIAL_MS });
 const fleet = [node('a', 500), node('b', 100), node('c', 300)];
 const begun = stepTrial({ state: 'waiting' }, fleet, true, 0);
 
@@ -34,8 +36,22 @@ test('clients that leave as they do everywhere are not held against the balancer
   assert.equal(stepTrial(begun, [after[0], node('b', 0, 100), after[2]], true, 5_000).state, 'cuts');
 });
 
+test('clients that were cut make the others uneven: that is a verdict, not a disturbance', () => {
+  const after = [node('a', 550), node('b', 0, 100), node('c', 350)];
+  assert.equal(stepTrial(begun, after, false, 5_000).state, 'cuts');
+});
+
+test('a balancer that takes some seconds to cut is found out although the first ones disturb the trial', () => {
+  const first = stepTrial(begun, [node('a', 508), node('b', 85, 15), node('c', 307)], false, 5_000);
+  assert.equal(first.state, 'ending');
+  assert.equal(stepTrial(first, [node('a', 550), node('b', 0, 100), node('c', 350)], false, 6_000).state, 'cuts');
+});
+
 test('when it is disturbed, or the node goes away, it starts over another time', () => {
-  assert.equal(stepTrial(begun, fleet, false, 5_000).state, 'waiting');
+  const disturbed = stepTrial(begun, fleet, false, 5_000);
+  assert.equal(disturbed.state, 'ending');
+  assert.equal(stepTrial(disturbed, fleet, true, 7_999).state, 'ending');
+  assert.equal(stepTrial(disturbed, fleet, true, 8_000).state, 'waiting');
   assert.equal(stepTrial(begun, [fleet[0], fleet[2]], true, 5_000).state, 'waiting');
 });
 

@@ -8,12 +8,30 @@ export interface TrialNode {
   readonly closed: number;
 }
 
+/** What was there when the trial began. */
+interface Begun {
+  readonly node: string;
+  readonly connections: number;
+  readonly closed: number;
+  readonly others: Others;
+}
+
 export type Trial =
   | { readonly state: 'waiting' }
-  | { readonly state: 'running'; readonly node: string; readonly since: number; readonly connections: number; readonly closed: number; readonly others: Others }
+  | (Begun & { readonly state: 'running'; readonly since: number })
+  /** Disturbed: the node is back in rotation, and what is cut already comes to light. */
+  | (Begun & { readonly state: 'ending'; readonly since: number })
   | { readonly state: 'safe' }
   /** `lost` of `connections` vanished while the node was out of rotation. */
   | { readonly state: 'cuts'; readonly node: string; readonly lost: number; readonly connections: number };
+
+interface TrialMoment {
+  readonly now: number;
+  /** Nothing else goes on. */
+  readonly quiet: boolean;
+  /** How long nothing must vanish, ms. */
+  readonly trialMs: number;
+}
 
 /** The other nodes when the trial began: what ends there by itself would have ended on the tried node, too. */
 interface Others {
@@ -23,27 +41,37 @@ interface Others {
 
 /** A node with fewer connections than this tells too little. */
 export const TRIAL_LEAST = 50;
-/** Long enough for three checks of a slow balancer (AWS: 30 s apart is its default, 10 s is common). */
-export const TRIAL_MS = 60_000;
 /** More than this part vanishing is no accident. */
 const VANISHED = 0.2;
+/** Records are up to a second old, and a balancer cuts many connections one after the other. */
+const LAST_LOOK_MS = 3_000;
 
-export function stepTrial(trial: Trial, nodes: readonly TrialNode[], quiet: boolean, now: number): Trial {
+export function stepTrial(trial: Trial, nodes: readonly TrialNode[], moment: TrialMoment): Trial {
+  const { now, quiet, trialMs } = moment;
   if (trial.state === 'safe' || trial.state === 'cuts') return trial;
-  if (trial.state === 'waiting') {
-    if (!quiet) return trial;
-    const able = nodes.filter((node) => node.connections >= TRIAL_LEAST).sort((a, b) => a.connections - b.connections);
-    if (able.length === 0 || nodes.length < 3) return trial;
-    const { id: node, connections, closed } = able[0];
-    return { state: 'running', node, since: now, connections, closed, others: othersOf(nodes, node) };
-  }
+  if (trial.state === 'waiting') return quiet ? begin(nodes, now) : trial;
   const node = nodes.find(({ id }) => id === trial.node);
-  if (node === undefined || !quiet) return { state: 'waiting' };
+  if (node === undefined) return { state: 'waiting' };
+  // First of all: clients that were cut land on the others, and a fleet that is uneven by that is not quiet any more.
+  const lost = lostSince(trial, node, nodes);
+  if (lost > trial.connections * VANISHED) return { state: 'cuts', node: trial.node, lost, connections: trial.connections };
+  if (trial.state === 'ending') return now - trial.since >= LAST_LOOK_MS ? { state: 'waiting' } : trial;
+  if (!quiet) return { ...trial, state: 'ending', since: now };
+  return now - trial.since >= trialMs ? { state: 'safe' } : trial;
+}
+
+function begin(nodes: readonly TrialNode[], now: number): Trial {
+  const able = nodes.filter((node) => node.connections >= TRIAL_LEAST).sort((a, b) => a.connections - b.connections);
+  if (able.length === 0 || nodes.length < 3) return { state: 'waiting' };
+  const { id: node, connections, closed } = able[0];
+  return { state: 'running', node, since: now, connections, closed, others: othersOf(nodes, node) };
+}
+
+/** What ended on the tried node beyond what ended everywhere. */
+function lostSince(trial: Begun, node: TrialNode, nodes: readonly TrialNode[]): number {
   const { others } = trial;
   const churn = others.connections > 0 ? (othersOf(nodes, trial.node).closed - others.closed) / others.connections : 0;
-  const lost = Math.round(node.closed - trial.closed - churn * trial.connections);
-  if (lost > trial.connections * VANISHED) return { state: 'cuts', node: trial.node, lost, connections: trial.connections };
-  return now - trial.since >= TRIAL_MS ? { state: 'safe' } : trial;
+  return Math.round(node.closed - trial.closed - churn * trial.connections);
 }
 
 function othersOf(nodes: readonly TrialNode[], tried: string): Others {

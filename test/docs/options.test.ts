@@ -46,6 +46,7 @@ test('the defaults on the page are those that hold', () => {
     'rebalance.withinMs': pace.withinMs,
     'rebalance.stepOut': policy.stepOut,
     'rebalance.minInRotation': steering.minInRotation,
+    'rebalance.trialMs': steering.trialMs,
     'rebalance.balanceBy': policy.balanceBy,
     'rebalance.slowStartMs': policy.slowStartMs,
     'rebalance.movesPerConnection': policy.movesPerConnection,
