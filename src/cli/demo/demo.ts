@@ -27,6 +27,8 @@ export interface DemoPorts {
   readonly random: Random;
   /** Limit of open files of a process, for spreading clients over processes. */
   readonly files: number | null;
+  /** The module that runs as the balancer's process; default: our own. Another one says what messages.ts has. */
+  readonly balancer?: URL | undefined;
 }
 
 type BalancerProcess = Child<ToBalancer, FromBalancer>;
@@ -41,7 +43,7 @@ export class Demo {
   readonly operator: Operator;
   readonly slots: ReadonlyMap<string, Slot>;
   readonly #ports: DemoPorts;
-  readonly #balancer: BalancerProcess = new Child(new URL('./balancer.js', import.meta.url));
+  readonly #balancer: BalancerProcess;
   readonly #balancerPort: number;
   readonly #watch: FleetWatch;
   readonly #samples = new Event<BalancerSample>();
@@ -79,6 +81,7 @@ export class Demo {
     this.clock = ports.clock;
     this.engine = engine;
     this.#ports = ports;
+    this.#balancer = new Child(ports.balancer ?? new URL('./balancer.js', import.meta.url));
     this.operator = new Operator({ engine, clock: ports.clock, fleet: name, name: freshName() });
     this.#balancerPort = tcp[options.servers];
     const slots = Array.from({ length: options.servers }, (_, i): [string, Slot] => {

@@ -144,7 +144,8 @@ const connectionsOf = (demo: Demo): number[] => [...demo.slots.keys()].map((id) 
 const names = (slots: readonly Slot[]): string => slots.map(({ id }) => id).join(', ');
 
 function progressLine(sample: Sample | undefined, demo: Demo): string {
-  const perServer = [...demo.slots.keys()].map((id) => `${id} ${demo.connectionsOf(id)}`).join('  ');
+  // In brackets: out of the balancer's rotation.
+  const perServer = [...demo.slots.keys()].map((id) => `${id} ${demo.passes(id) ? demo.connectionsOf(id) : `(${demo.connectionsOf(id)})`}`).join('  ');
   const { t = 0, imbalance = 0, moves = 0 } = sample ?? {};
   const { plan, coordinator } = demo.fleet;
   const planned = plan === null ? 'nobody coordinates' : `${coordinator}: ${plan.reason ?? plan.state}`;
