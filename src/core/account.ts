@@ -21,8 +21,10 @@ export interface Account {
   readonly seen: ReadonlyMap<string, Counted>;
   /** Told and neither landed nor given up, oldest first. */
   readonly departures: readonly Count[];
-  /** Landed, and not known to be told yet. */
+  /** Landed, and not known to be told yet: moves whose record is late, or natural arrivals. */
   readonly early: readonly Count[];
+  /** Told a moment ago: no more than that can have been seen to land too early. */
+  readonly tellings: readonly Count[];
   /** Arrivals and moves (drains left out) since the account was opened, for measuring effect and for the bucket. */
   readonly landed: number;
   readonly moves: number;
@@ -43,7 +45,7 @@ const ZERO = { opened: 0, shed: 0, drained: 0, closed: 0 };
 /** A start that has put no more records than this began within the landing window: all that it counted is news. */
 const YOUNG_RECORDS = LANDING_WINDOW_MS / 1000;
 
-export const newAccount: Account = { seen: new Map(), departures: [], early: [], landed: 0, moves: 0, drained: 0 };
+export const newAccount: Account = { seen: new Map(), departures: [], early: [], tellings: [], landed: 0, moves: 0, drained: 0 };
 
 const sum = (counts: readonly Count[]): number => counts.reduce((whole, { count }) => whole + count, 0);
 
@@ -51,7 +53,7 @@ const sum = (counts: readonly Count[]): number => counts.reduce((whole, { count 
  * Connections on their way. Below 0 for a moment when landings were seen before the moves: then the records count some
  * connections twice.
  */
-export const inFlight = (account: Account): number => sum(account.departures) - sum(account.early);
+export const inFlight = (account: Account): number => sum(account.departures) - Math.min(sum(account.early), sum(account.tellings));
 
 /**
  * The account after a look at the records, those that lapsed included: what they told comes to light when they are heard
@@ -78,8 +80,8 @@ export function settle(account: Account, records: readonly NodeRecord[], now: nu
   return {
     seen,
     departures: recent(due.left, now, LANDING_WINDOW_MS),
-    // Arrivals count as early landings only while moves are being told: else they are natural.
-    early: told > 0 || account.early.length > 0 ? append(late.left, now, due.rest) : [],
+    early: append(late.left, now, due.rest),
+    tellings: append(recent(account.tellings, now, EARLY_MS), now, told),
     landed: account.landed + landings,
     moves: account.moves + sums.shed,
     drained: account.drained + sums.drained,
