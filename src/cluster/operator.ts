@@ -91,9 +91,9 @@ export class Operator {
   /** Asks one node. Throws EVENKEEL_UNKNOWN_NODE when it is not in the fleet, EVENKEEL_NO_ANSWER when it is silent. */
   async ask(node: string, verb: string, args: { readonly [name: string]: Json } = {}): Promise<Json> {
     const { engine } = this.#ports;
-    const records = await engine.listMembers();
-    if (!records.some((record) => record.id === node && record.state !== 'left')) {
-      const known = records.map((record) => record.id).join(', ') || 'none';
+    const alive = this.#alive(await engine.listMembers());
+    if (!alive.some((record) => record.id === node)) {
+      const known = alive.map((record) => record.id).join(', ') || 'none';
       throw new EvenkeelError('EVENKEEL_UNKNOWN_NODE', `node must be one of the fleet's (${known}), got ${node}`);
     }
     return this.#request(node, verb, args);
@@ -142,11 +142,12 @@ export class Operator {
     const id = String(++this.#asked);
     const reply = await new Promise<Reply | null>((resolve) => {
       const timer = clock.after(ANSWER_MS, () => resolve(null));
-      this.#waiting.set(id, (got) => {
+      const settle = (got: Reply | null): void => {
         timer.cancel();
         resolve(got);
-      });
-      engine.send(nodeInbox(node), { kind: 'request', id, replyTo, verb, args }).catch(() => resolve(null));
+      };
+      this.#waiting.set(id, settle);
+      engine.send(nodeInbox(node), { kind: 'request', id, replyTo, verb, args }).catch(() => settle(null));
     });
     this.#waiting.delete(id);
     if (reply === null) throw new EvenkeelError('EVENKEEL_NO_ANSWER', `node ${node} must answer ${verb} within ${ANSWER_MS} ms, got nothing`);
@@ -171,7 +172,7 @@ export class Operator {
   }
 }
 
-const knownCode = (code: string | null): ErrorCode => (code !== null && code in errorCodes ? (code as ErrorCode) : 'EVENKEEL_NO_ANSWER');
+const knownCode = (code: string | null): ErrorCode => (code !== null && Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'EVENKEEL_NO_ANSWER');
 
 function asFleetNode(record: NodeRecord): { id: string; address: string; amount: number; unmovable: number; weight: number; role: 'up' | 'draining' } {
   return { id: record.id, address: record.address, amount: record.connections, unmovable: 0, weight: record.capacity, role: record.state === 'up' ? 'up' : 'draining' };
