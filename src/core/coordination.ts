@@ -1,8 +1,9 @@
 // The coordinator's brain: from the view, once a second, to one order per node. Deterministic: it reads no clock and no dice,
 // so the simulator and the fleet run the same code.
 import { inFlight, newAccount, settle, type Account } from './account.ts';
+import { amountOf, averageLoad, nodeOf } from './census.ts';
 import { isIneffective, noEffect, observeEffect, type Effect } from './effect.ts';
-import { slowStart, type FleetNode } from './fleet.ts';
+import type { FleetNode } from './fleet.ts';
 import type { NodeRecord, Seen, View } from './membership.ts';
 import { MoveBucket } from './move-bucket.ts';
 import type { Order } from './order.ts';
@@ -34,7 +35,9 @@ export interface CoordinationInput {
   readonly policy: CoordinationPolicy;
 }
 
-type Phase = { readonly state: 'idle' } | { readonly state: 'moving'; readonly plan: string; readonly elapsedMs: number; readonly largest: number; readonly shedding: ReadonlySet<string> };
+type Phase =
+  | { readonly state: 'idle' }
+  | { readonly state: 'moving'; readonly plan: string; readonly elapsedMs: number; readonly largest: number; readonly shedding: ReadonlySet<string> };
 
 /** What the coordinator makes of the fleet, for people. */
 export interface Outlook {
@@ -112,9 +115,13 @@ export class Coordination {
     const seen = [...view.nodes.values()].sort((a, b) => (a.record.id < b.record.id ? -1 : 1));
     const fresh = seen.filter(({ presence }) => presence === 'fresh');
     const { moves } = this.#account;
-    this.#account = settle(this.#account, seen.map(({ record }) => record), now);
+    this.#account = settle(
+      this.#account,
+      seen.map(({ record }) => record),
+      now,
+    );
     const flying = inFlight(this.#account);
-    const nodes = seen.map((one) => fleetNode(one, now, policy));
+    const nodes = seen.map((one) => nodeOf(one, now, policy));
     const landing = this.#landing(fresh, policy, now);
     const shedding = this.#phase.state === 'moving' ? this.#phase.shedding : null;
     const byLoad = policy.balanceBy === 'load';
@@ -194,7 +201,8 @@ export class Coordination {
       told: this.#account.moves,
       landed: this.#account.landed,
       odds: this.#odds(situation),
-      comparable: this.#phase.state === 'moving' && now - situation.view.changedAt > situation.policy.quiet.stableMs && situation.policy.balanceBy === 'connections',
+      comparable:
+        this.#phase.state === 'moving' && now - situation.view.changedAt > situation.policy.quiet.stableMs && situation.policy.balanceBy === 'connections',
     });
   }
 
@@ -261,27 +269,24 @@ export class Coordination {
   }
 
   #pace(situation: Situation): number {
-    const { policy, now, plan: planned, nodes, fresh, view, passedS } = situation;
+    const { policy, now, plan: planned, fresh, view, passedS } = situation;
     const up = fresh.filter(({ record }) => record.state === 'up');
     const receiving = up.filter(({ record }) => amountOf(record, policy) < (planned.targets.get(record.id) ?? 0));
-    this.#throttle = throttle(this.#throttle, receiving.some(({ record }) => suffers(policy.pace, record)), now);
+    this.#throttle = throttle(
+      this.#throttle,
+      receiving.some(({ record }) => suffers(policy.pace, record)),
+      now,
+    );
     if (this.#phase.state !== 'moving') return 0;
     const drainsPerS = [...view.nodes.values()].reduce((sum, { record }) => sum + (record.drain?.perS ?? 0), 0);
     // What is left over the time that is left: the same rate all the way, not one that fades out.
     const remainingMs = policy.pace.withinMs - this.#phase.elapsedMs;
-    const perUnit = policy.balanceBy === 'load' ? this.#connectionsPerLoad(nodes, fresh) : 1;
+    const perUnit = policy.balanceBy === 'load' ? 1 / averageLoad([...view.nodes.values()]) : 1;
     const excess = planned.moves * perUnit;
     const largest = this.#phase.largest * perUnit;
     const input = { excess, largest, remainingMs, receivers: receiving.map(({ record }) => record), naturalPerS: this.#naturalPerS, drainsPerS };
     const most = passedS > 0 ? this.#bucket.left / passedS : Infinity;
     return Math.min(most, pace(policy.pace, input, this.#throttle));
-  }
-
-  /** Average connections that make up a unit of load. */
-  #connectionsPerLoad(nodes: readonly FleetNode[], fresh: readonly Seen[]): number {
-    const load = nodes.reduce((sum, node) => sum + node.amount, 0);
-    const connections = fresh.reduce((sum, { record }) => sum + record.connections, 0);
-    return load > 0 ? connections / load : 0;
   }
 
   #orders(situation: Situation, perS: number): Map<string, Order> {
@@ -365,30 +370,6 @@ export class Coordination {
       rotationIgnored: now < this.#steering.ignoredUntil,
     };
   }
-}
-
-const amountOf = (record: NodeRecord, policy: CoordinationPolicy): number => (policy.balanceBy === 'load' ? record.load : record.connections);
-
-/** Load of an average connection in the fleet; 1 while there are none. */
-function averageLoad(seen: readonly Seen[]): number {
-  const load = seen.reduce((sum, { record }) => sum + record.load, 0);
-  const connections = seen.reduce((sum, { record }) => sum + record.connections, 0);
-  return load > 0 && connections > 0 ? load / connections : 1;
-}
-
-/** A record as the planner sees it. A node whose record lapsed keeps what it has, and its target. */
-function fleetNode(seen: Seen, now: number, policy: CoordinationPolicy): FleetNode {
-  const { record } = seen;
-  const byLoad = policy.balanceBy === 'load';
-  const perConnection = byLoad && record.connections > 0 ? record.load / record.connections : 1;
-  return {
-    id: record.id,
-    address: record.address,
-    amount: amountOf(record, policy),
-    unmovable: record.unmovable * perConnection,
-    weight: record.capacity * slowStart(now - seen.joinedAt, policy.slowStartMs),
-    role: record.state === 'draining' ? 'draining' : seen.presence === 'lapsed' ? 'keeping' : 'up',
-  };
 }
 
 /** In a roll, drained clients go to nodes that were renewed already: the others will restart too. */
