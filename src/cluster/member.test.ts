@@ -19,7 +19,12 @@ function house(put?: (record: NodeRecord) => Promise<void>) {
     records.push(record);
     await put?.(record);
   };
-  const member = new Member({ engine: Object.assign(Object.create(engine), { putMember }), clock, log: silentLog, facts: () => nodeRecord({ id: 'a', connections: connections++ }) });
+  const member = new Member({
+    engine: Object.assign(Object.create(engine), { putMember }),
+    clock,
+    log: silentLog,
+    facts: () => nodeRecord({ id: 'a', connections: connections++ }),
+  });
   return { clock, records, member };
 }
 
@@ -28,8 +33,14 @@ test('it speaks at once and then every second, each time of that moment, numbere
   member.start();
   member.start();
   await clock.advanceAsync(3_000);
-  assert.deepEqual(records.map(({ sequence }) => sequence), [1, 2, 3, 4]);
-  assert.deepEqual(records.map((record) => record.connections), [0, 1, 2, 3]);
+  assert.deepEqual(
+    records.map(({ sequence }) => sequence),
+    [1, 2, 3, 4],
+  );
+  assert.deepEqual(
+    records.map((record) => record.connections),
+    [0, 1, 2, 3],
+  );
 });
 
 test('it says goodbye once, and nothing afterwards', async () => {
@@ -40,7 +51,13 @@ test('it says goodbye once, and nothing afterwards', async () => {
   await member.leave();
   await member.announce();
   await clock.advanceAsync(5_000);
-  assert.deepEqual(records.map(({ sequence, state }) => [sequence, state]), [[1, 'up'], [2, 'left']]);
+  assert.deepEqual(
+    records.map(({ sequence, state }) => [sequence, state]),
+    [
+      [1, 'up'],
+      [2, 'left'],
+    ],
+  );
 });
 
 test('who never joined has nothing to say', async () => {

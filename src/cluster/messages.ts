@@ -46,7 +46,13 @@ const json: z.ZodType<Json> = z.json();
 
 const messageSchema: z.ZodType<Message> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('order'), order: orderSchema }),
-  z.object({ kind: z.literal('request'), id: z.string().max(64), replyTo: z.string().max(512), verb: z.string().max(64), args: z.record(z.string().max(64), json) }),
+  z.object({
+    kind: z.literal('request'),
+    id: z.string().max(64),
+    replyTo: z.string().max(512),
+    verb: z.string().max(64),
+    args: z.record(z.string().max(64), json),
+  }),
   z.object({ kind: z.literal('reply'), id: z.string().max(64), error: z.string().max(4096).nullable(), code: z.string().max(64).nullable(), value: json }),
 ]);
 

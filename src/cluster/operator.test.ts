@@ -22,11 +22,15 @@ async function house(answer: Answer = () => null) {
   await engine.receive(nodeInbox('a'), (input) => {
     const request = readMessage(input) as Request;
     const reply = answer(request);
-    if (reply !== null) void engine.send(request.replyTo, { kind: 'reply', id: request.id, value: reply.value ?? null, error: reply.error ?? null, code: reply.code ?? null });
+    if (reply !== null)
+      void engine.send(request.replyTo, { kind: 'reply', id: request.id, value: reply.value ?? null, error: reply.error ?? null, code: reply.code ?? null });
   });
   /** What `call` comes to, or the code of its error, when time passes. */
   const outcome = async <T>(call: Promise<T>): Promise<unknown> => {
-    const settled = call.then((value) => value as unknown, (error: { code: string; message: string }) => `${error.code}: ${error.message}`);
+    const settled = call.then(
+      (value) => value as unknown,
+      (error: { code: string; message: string }) => `${error.code}: ${error.message}`,
+    );
     await clock.advanceAsync(3_000);
     return settled;
   };
@@ -37,11 +41,19 @@ test('status without a coordinator: the nodes as they say, the imbalance of what
   const { operator, outcome } = await house();
   const status = (await outcome(operator.status())) as Awaited<ReturnType<Operator['status']>>;
   assert.deepEqual([status.fleet, status.coordinator, status.rebalancing, status.imbalance], ['f', null, 'nobody coordinates', 1.5]);
-  assert.deepEqual(status.nodes.map(({ id, connections, target, version }) => [id, connections, target, version]), [['a', 90, null, '2'], ['b', 30, null, '1']]);
+  assert.deepEqual(
+    status.nodes.map(({ id, connections, target, version }) => [id, connections, target, version]),
+    [
+      ['a', 90, null, '2'],
+      ['b', 30, null, '1'],
+    ],
+  );
 });
 
 test('status with a coordinator: what it makes of the fleet', async () => {
-  const { engine, operator, outcome } = await house(({ verb }) => ({ value: { verb, imbalance: 1.7, rebalancing: 'moving', reason: null, targets: { a: 60, b: 60 } } }));
+  const { engine, operator, outcome } = await house(({ verb }) => ({
+    value: { verb, imbalance: 1.7, rebalancing: 'moving', reason: null, targets: { a: 60, b: 60 } },
+  }));
   await engine.acquireLease(LEASE, 'a', 60_000);
   const status = (await outcome(operator.status())) as Awaited<ReturnType<Operator['status']>>;
   assert.deepEqual([status.coordinator, status.rebalancing, status.imbalance, status.nodes[0].target], ['a', 'moving', 1.7, 60]);
@@ -67,7 +79,10 @@ test('questions at the same time get each its own answer', async () => {
 
 test('a node that is not in the fleet, or left it, is named together with those that are', async () => {
   const { operator, outcome } = await house();
-  assert.equal(await outcome(operator.ask('nobody', 'drain')), 'EVENKEEL_UNKNOWN_NODE: node must be one of the fleet\'s (b, a), got nobody'.replace('b, a', 'a, b'));
+  assert.equal(
+    await outcome(operator.ask('nobody', 'drain')),
+    "EVENKEEL_UNKNOWN_NODE: node must be one of the fleet's (b, a), got nobody".replace('b, a', 'a, b'),
+  );
   assert.match(String(await outcome(operator.ask('gone', 'drain'))), /^EVENKEEL_UNKNOWN_NODE/);
 });
 

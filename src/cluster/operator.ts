@@ -175,5 +175,12 @@ export class Operator {
 const knownCode = (code: string | null): ErrorCode => (code !== null && Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'EVENKEEL_NO_ANSWER');
 
 function asFleetNode(record: NodeRecord): { id: string; address: string; amount: number; unmovable: number; weight: number; role: 'up' | 'draining' } {
-  return { id: record.id, address: record.address, amount: record.connections, unmovable: 0, weight: record.capacity, role: record.state === 'up' ? 'up' : 'draining' };
+  return {
+    id: record.id,
+    address: record.address,
+    amount: record.connections,
+    unmovable: 0,
+    weight: record.capacity,
+    role: record.state === 'up' ? 'up' : 'draining',
+  };
 }

@@ -28,7 +28,10 @@ test('what nobody set, or what is not understood, counts as not set', async () =
 });
 
 test('off stays, a pause ends by itself', () => {
-  assert.deepEqual([99, 100].map((wall) => isPaused({ rebalancing: { state: 'paused', until: 100 }, pacePerS: null }, wall)), [true, false]);
+  assert.deepEqual(
+    [99, 100].map((wall) => isPaused({ rebalancing: { state: 'paused', until: 100 }, pacePerS: null }, wall)),
+    [true, false],
+  );
   assert.equal(isPaused({ rebalancing: { state: 'off' }, pacePerS: null }, 1e15), true);
   assert.equal(isPaused(defaultSettings, 0), false);
 });
@@ -56,9 +59,32 @@ test('only verdicts of a trial are kept', async () => {
   assert.deepEqual(await readTrial(shared), { state: 'cuts', node: 'a', lost: 30, connections: 60 });
 });
 
-test('messages that are not ours, or broken, are nobody\'s', () => {
-  const order = { term: 1, sequence: 1, coordinator: 'a', plan: null, unit: 'connections', floor: 0, target: 0, credit: 0, perS: 0, heaviest: 0, rotation: 'in', targets: [] };
+test("messages that are not ours, or broken, are nobody's", () => {
+  const order = {
+    term: 1,
+    sequence: 1,
+    coordinator: 'a',
+    plan: null,
+    unit: 'connections',
+    floor: 0,
+    target: 0,
+    credit: 0,
+    perS: 0,
+    heaviest: 0,
+    rotation: 'in',
+    targets: [],
+  };
   assert.notEqual(readMessage({ kind: 'order', order }), null);
-  const broken: Json[] = [null, 1, 'order', {}, { kind: 'order' }, { kind: 'order', order: { ...order, credit: -1 } }, { kind: 'order', order: { ...order, term: 1.5 } }, { kind: 'order', order: { ...order, rotation: 'up' } }, { kind: 'request', id: 1 }];
+  const broken: Json[] = [
+    null,
+    1,
+    'order',
+    {},
+    { kind: 'order' },
+    { kind: 'order', order: { ...order, credit: -1 } },
+    { kind: 'order', order: { ...order, term: 1.5 } },
+    { kind: 'order', order: { ...order, rotation: 'up' } },
+    { kind: 'request', id: 1 },
+  ];
   for (const message of broken) assert.equal(readMessage(message), null);
 });

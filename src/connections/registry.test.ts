@@ -150,17 +150,21 @@ test('everything that has a socket can be found, whatever its stage', () => {
 });
 
 test('places are used again, and hold whoever took them last', () => {
-  always(fc.array(fc.nat(40), { maxLength: 400 }), (steps) => {
-    const { registry, open } = house();
-    const alive: Connection[] = [];
-    for (const step of steps) {
-      if (step > alive.length) alive.push(open());
-      else if (alive.length > 0) registry.close(alive.splice(step % alive.length, 1)[0]);
-      assert.equal(registry.count, alive.length);
-      for (const connection of alive) assert.equal(registry.at(connection.slot), connection);
-    }
-    assert.ok(alive.every(({ slot }) => slot < 41));
-  }, 50);
+  always(
+    fc.array(fc.nat(40), { maxLength: 400 }),
+    (steps) => {
+      const { registry, open } = house();
+      const alive: Connection[] = [];
+      for (const step of steps) {
+        if (step > alive.length) alive.push(open());
+        else if (alive.length > 0) registry.close(alive.splice(step % alive.length, 1)[0]);
+        assert.equal(registry.count, alive.length);
+        for (const connection of alive) assert.equal(registry.at(connection.slot), connection);
+      }
+      assert.ok(alive.every(({ slot }) => slot < 41));
+    },
+    50,
+  );
 });
 
 test('a thousand connections grow the house without losing anybody', () => {

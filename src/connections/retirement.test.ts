@@ -43,7 +43,19 @@ function herd(options: { readonly told?: number; readonly asking?: number; reado
 
 let sequence = 0;
 const order = (changes: Partial<Order> = {}): Order => ({
-  term: 1, sequence: ++sequence, coordinator: 'a', plan: '1.1', unit: 'connections', floor: 0, target: 0, credit: 1e9, perS: 100, heaviest: 1e9, rotation: 'in', targets: [], ...changes,
+  term: 1,
+  sequence: ++sequence,
+  coordinator: 'a',
+  plan: '1.1',
+  unit: 'connections',
+  floor: 0,
+  target: 0,
+  credit: 1e9,
+  perS: 100,
+  heaviest: 1e9,
+  rotation: 'in',
+  targets: [],
+  ...changes,
 });
 const drain: DrainPolicy = { deadlineMs: 30_000, noticeMs: 5_000, settleMs: 5_000 };
 const reasons = (goodbyes: readonly Told[]): string[] => [...new Set(goodbyes.map(({ reason }) => reason))];
@@ -99,7 +111,10 @@ test('slow orders are not lost to rounding: one a second is one a second', () =>
 
 test('clients are sent where the order says, by their shares', () => {
   const { clock, goodbyes, retirement } = herd({ told: 1_000 });
-  const targets = [{ id: 'x', address: 'x:80', share: 0.75 }, { id: 'y', address: 'y:80', share: 0.25 }];
+  const targets = [
+    { id: 'x', address: 'x:80', share: 0.75 },
+    { id: 'y', address: 'y:80', share: 0.25 },
+  ];
   retirement.obey(order({ credit: 100, targets }));
   clock.advance(3_000);
   const to = (id: string): number => goodbyes.filter(({ target }) => target?.id === id).length;
@@ -153,7 +168,10 @@ test('one with bytes to be sent stays, and costs no credit', () => {
   stubborn.add(0);
   retirement.obey(order({ credit: 2 }));
   clock.advance(2_000);
-  assert.deepEqual(goodbyes.map(({ slot }) => slot), [1, 2]);
+  assert.deepEqual(
+    goodbyes.map(({ slot }) => slot),
+    [1, 2],
+  );
 });
 
 test('by load it spends load: few heavy ones, none heavier than half of the gap', () => {
@@ -161,7 +179,10 @@ test('by load it spends load: few heavy ones, none heavier than half of the gap'
   [10, 3, 2, 1].forEach((weight, slot) => choice.weigh(slot, weight, 0));
   retirement.obey(order({ unit: 'load', floor: 11, credit: 5, heaviest: 4 }));
   clock.advance(2_000);
-  assert.deepEqual(goodbyes.map(({ slot }) => slot), [1, 2]);
+  assert.deepEqual(
+    goodbyes.map(({ slot }) => slot),
+    [1, 2],
+  );
   assert.equal(retirement.spent, 5);
 });
 

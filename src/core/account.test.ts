@@ -9,7 +9,11 @@ import type { NodeRecord, Totals } from './membership.ts';
 
 const full = nodeRecord({ id: 'full', sequence: 100, totals: { opened: 5000 } });
 const empty = nodeRecord({ id: 'empty', sequence: 100 });
-const after = (record: NodeRecord, totals: Partial<Totals>, changes: Partial<NodeRecord> = {}): NodeRecord => ({ ...record, ...changes, totals: { ...record.totals, ...totals } });
+const after = (record: NodeRecord, totals: Partial<Totals>, changes: Partial<NodeRecord> = {}): NodeRecord => ({
+  ...record,
+  ...changes,
+  totals: { ...record.totals, ...totals },
+});
 const began = (): Account => settle(newAccount, [full, empty], 0);
 const told100 = (at = 1_000): Account => settle(began(), [after(full, { shed: 100 }), empty], at);
 
@@ -66,7 +70,7 @@ test('a whole plan whose landings are always seen one look before its moves leav
   assert.equal(inFlight(account), 0);
 });
 
-test('natural arrivals are nobody\'s landings, however many: they hide the moves of one look at most', () => {
+test("natural arrivals are nobody's landings, however many: they hide the moves of one look at most", () => {
   let account = began();
   for (let s = 1; s < 10; s++) account = settle(account, [full, after(empty, { opened: s * 10 })], s * 1_000);
   assert.equal(inFlight(account), 0);

@@ -132,17 +132,26 @@ test('when nobody can go now, a pick gives up soon instead of looking at everybo
   const herd = choice(10_000);
   for (let slot = 0; slot < 10_000; slot++) herd.add(slot, { ...told, now: slot, weight: 1.9 });
   let asked = 0;
-  assert.equal(herd.pick(5, () => ++asked < 0), 0);
+  assert.equal(
+    herd.pick(5, () => ++asked < 0),
+    0,
+  );
   assert.ok(asked < 100);
-  assert.equal(herd.pickWeight(1.5, { heaviest: 1.5, count: 5 }, () => assert.fail()), 0);
+  assert.equal(
+    herd.pickWeight(1.5, { heaviest: 1.5, count: 5 }, () => assert.fail()),
+    0,
+  );
 });
 
 test('a telling that ends other connections as well does no harm', () => {
   const herd = withWeights(1, 1, 1);
-  assert.equal(herd.pick(3, () => {
-    for (const slot of herd.slots()) herd.remove(slot);
-    return true;
-  }), 1);
+  assert.equal(
+    herd.pick(3, () => {
+      for (const slot of herd.slots()) herd.remove(slot);
+      return true;
+    }),
+    1,
+  );
 });
 
 test('by weight few heavy ones go rather than many light ones, and no more than is asked for', () => {
@@ -179,7 +188,13 @@ interface Fact {
   order: number;
 }
 
-type Act = { readonly act: 'add' | 'remove' | 'touch' | 'begin' | 'end' | 'pin' | 'unpin' | 'pick'; readonly slot: number; readonly asks: boolean; readonly rests: boolean; readonly waitMs: number };
+type Act = {
+  readonly act: 'add' | 'remove' | 'touch' | 'begin' | 'end' | 'pin' | 'unpin' | 'pick';
+  readonly slot: number;
+  readonly asks: boolean;
+  readonly rests: boolean;
+  readonly waitMs: number;
+};
 const act: fc.Arbitrary<Act> = fc.record({
   act: fc.constantFrom('add', 'add', 'remove', 'touch', 'touch', 'begin', 'end', 'pin', 'unpin', 'pick'),
   slot: fc.nat(11),
@@ -235,22 +250,29 @@ function perform(herd: Choice, busy: Set<number>, step: Act, now: number): boole
 }
 
 test('the lists agree with the model, whatever happens in whatever order', () => {
-  always(fc.array(act, { maxLength: 120 }), (steps) => {
-    const herd = choice(16);
-    const model = new Model();
-    const busy = new Set<number>();
-    let now = 0;
-    for (const step of steps) {
-      now += step.waitMs;
-      herd.sweep(now);
-      if (perform(herd, busy, step, now)) model.apply(step, now);
-      herd.sweep(now);
-      assert.equal(herd.count, model.facts.size);
-      assert.deepEqual([...herd.slots()].sort((a, b) => a - b), [...model.facts.keys()].sort((a, b) => a - b));
-      assert.ok(herd.countIn(List.long) + herd.countIn(List.pinned) >= 0 && herd.unmovable - herd.countIn(List.silent) === model.stuck(now));
-      if (step.act === 'pick') agree(herd, model, now);
-    }
-  }, 200);
+  always(
+    fc.array(act, { maxLength: 120 }),
+    (steps) => {
+      const herd = choice(16);
+      const model = new Model();
+      const busy = new Set<number>();
+      let now = 0;
+      for (const step of steps) {
+        now += step.waitMs;
+        herd.sweep(now);
+        if (perform(herd, busy, step, now)) model.apply(step, now);
+        herd.sweep(now);
+        assert.equal(herd.count, model.facts.size);
+        assert.deepEqual(
+          [...herd.slots()].sort((a, b) => a - b),
+          [...model.facts.keys()].sort((a, b) => a - b),
+        );
+        assert.ok(herd.countIn(List.long) + herd.countIn(List.pinned) >= 0 && herd.unmovable - herd.countIn(List.silent) === model.stuck(now));
+        if (step.act === 'pick') agree(herd, model, now);
+      }
+    },
+    200,
+  );
 });
 
 /** The oldest one that can be told, by the model, is the one that is picked; it goes. */
@@ -271,8 +293,8 @@ function agree(herd: Choice, model: Model, now: number): void {
 test('1,000 of 200,000 are picked within a bound that only constant work keeps (bench/planner.ts has the figure)', () => {
   const herd = choice(200_000);
   for (let slot = 0; slot < 200_000; slot++) herd.add(slot, { ...told, now: 0 });
-  const from = performance.now();
+  const from = process.cpuUsage();
   assert.equal(picked(herd, 1_000).length, 1_000);
-  const ms = performance.now() - from;
-  assert.ok(ms < 20, `took ${ms.toFixed(1)} ms`);
+  const { user } = process.cpuUsage(from);
+  assert.ok(user < 20_000, `took ${user} microseconds`);
 });

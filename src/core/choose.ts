@@ -199,7 +199,7 @@ export class Choice {
   pick(count: number, take: (slot: number) => boolean): number {
     const left = this.#counts.slice();
     let taken = 0;
-    for (let misses = 0; taken < count && misses < MOST_MISSES; ) {
+    for (let misses = 0; taken < count && misses < MOST_MISSES;) {
       const list = this.#longestIdle(left);
       if (list === NIL) break;
       left[list]--;

@@ -9,7 +9,8 @@ import { seeded } from './random.ts';
 
 const role = fc.constantFrom<FleetNode['role']>('up', 'up', 'up', 'keeping', 'draining');
 const nodes = fc.array(fc.record({ amount: fc.nat(100_000), weight: fc.integer({ min: 1, max: 64 }), role }), { minLength: 1, maxLength: 30 });
-const named = (list: readonly { amount: number; weight: number; role: FleetNode['role'] }[]): FleetNode[] => list.map((node, i) => fleetNode(`n${i}`, node.amount, node));
+const named = (list: readonly { amount: number; weight: number; role: FleetNode['role'] }[]): FleetNode[] =>
+  list.map((node, i) => fleetNode(`n${i}`, node.amount, node));
 const sum = (numbers: readonly number[]): number => numbers.reduce((whole, number) => whole + number, 0);
 const near = (a: number, b: number): boolean => Math.abs(a - b) <= 1e-6 * Math.max(1, Math.abs(b));
 
@@ -71,7 +72,10 @@ test('the noise floor shrinks with the target and grows with the number of nodes
 });
 
 test('slow start goes from a tenth to all of the weight in a straight line', () => {
-  assert.deepEqual([0, 30_000, 60_000, 90_000].map((age) => slowStart(age, 60_000)), [0.1, 0.55, 1, 1]);
+  assert.deepEqual(
+    [0, 30_000, 60_000, 90_000].map((age) => slowStart(age, 60_000)),
+    [0.1, 0.55, 1, 1],
+  );
   assert.equal(slowStart(0, 0), 1);
   assert.equal(slowStart(Infinity, 60_000), 1);
 });

@@ -7,7 +7,10 @@ import { TokenBucket } from './limiter.ts';
 
 test('it starts full, empties, and fills at its rate up to its size', () => {
   const bucket = new TokenBucket({ perS: 10, burst: 5, now: 0 });
-  assert.deepEqual(Array.from({ length: 6 }, () => bucket.take(0)), [true, true, true, true, true, false]);
+  assert.deepEqual(
+    Array.from({ length: 6 }, () => bucket.take(0)),
+    [true, true, true, true, true, false],
+  );
   assert.equal(bucket.available(200), 2);
   assert.equal(bucket.available(60_000), 5);
 });

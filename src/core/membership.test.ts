@@ -62,7 +62,11 @@ test('who said goodbye is gone at once, and a late record of before does not bri
 test('a goodbye that arrives together with an older record wins, in any order', () => {
   const left = record({ id: 'a', state: 'left', sequence: 9 });
   const up = record({ id: 'a', sequence: 8 });
-  for (const records of [[left, up], [up, left]]) assert.equal(presence(look(began(), 1_000, ...records), 'a'), 'gone');
+  for (const records of [
+    [left, up],
+    [up, left],
+  ])
+    assert.equal(presence(look(began(), 1_000, ...records), 'a'), 'gone');
 });
 
 test('a new start takes the place of the old one, whose late records and goodbyes count no more', () => {

@@ -21,7 +21,7 @@ test('one per connection comes back in an hour, up to five', () => {
   assert.equal(Math.round(pay(bucket, 0, 100 * 3_600_000).left), 5_000);
 });
 
-test('once empty it waits for a minute\'s worth, so that no plan begins for a handful', () => {
+test("once empty it waits for a minute's worth, so that no plan begins for a handful", () => {
   const bucket = pay(new MoveBucket(), 5_000, 0);
   assert.equal(pay(bucket, 0, 59_000).isEmpty, true);
   assert.equal(pay(bucket, 0, 61_000).isEmpty, false);

@@ -92,12 +92,17 @@ test('an input that is no object is refused', () => {
 });
 
 test('stop must not exceed start; a low start takes the default of stop down with it', () => {
-  assert.throws(() => coordinationPolicy({ start: 0.05, stop: 0.06 }), { code: 'EVENKEEL_BAD_OPTION', message: 'rebalance.stop must not be greater than rebalance.start (0.05), got 0.06' });
+  assert.throws(() => coordinationPolicy({ start: 0.05, stop: 0.06 }), {
+    code: 'EVENKEEL_BAD_OPTION',
+    message: 'rebalance.stop must not be greater than rebalance.start (0.05), got 0.06',
+  });
   assert.deepEqual(coordinationPolicy({ start: 0.01 }).plan, { start: 0.01, stop: 0.01 });
 });
 
 test('the phases of a drain must fit into its deadline; a short deadline shortens their defaults', () => {
-  assert.throws(() => drainPolicy({ deadlineMs: 9_000, noticeMs: 5_000, settleMs: 5_000 }), { message: 'drain.noticeMs + drain.settleMs must not exceed drain.deadlineMs (9000), got 10000' });
+  assert.throws(() => drainPolicy({ deadlineMs: 9_000, noticeMs: 5_000, settleMs: 5_000 }), {
+    message: 'drain.noticeMs + drain.settleMs must not exceed drain.deadlineMs (9000), got 10000',
+  });
   assert.deepEqual(drainPolicy({ deadlineMs: 600 }), { deadlineMs: 600, noticeMs: 100, settleMs: 100 });
 });
 
@@ -106,7 +111,10 @@ test('what is not given gets the defaults of the design', () => {
   assert.deepEqual(policy.plan, { start: 0.1, stop: 0.02 });
   assert.deepEqual([policy.pace.pacePerS, policy.pace.withinMs, policy.pace.leastPerS, policy.pace.perReceiverPerS], [null, 30_000, 10, 500]);
   assert.deepEqual(policy.quiet, { stableMs: 5_000, afterDrainMs: 120_000 });
-  assert.deepEqual([policy.stepOut, policy.steering.minInRotation, policy.balanceBy, policy.slowStartMs, policy.movesPerConnection], [false, 0.5, 'connections', 0, 5]);
+  assert.deepEqual(
+    [policy.stepOut, policy.steering.minInRotation, policy.balanceBy, policy.slowStartMs, policy.movesPerConnection],
+    [false, 0.5, 'connections', 0, 5],
+  );
   assert.equal(coordinationPolicy({ movesPerConnection: null }).movesPerConnection, null);
   assert.deepEqual(lifetimePolicy({}), { maxRequests: 0, maxRequestsJitter: 0, maxAgeMs: 0, maxAgeJitter: 0.1 });
   assert.deepEqual(drainPolicy({}), { deadlineMs: 30_000, noticeMs: 5_000, settleMs: 5_000 });

@@ -141,7 +141,10 @@ export function drainPolicy(options: DrainOptions): DrainPolicy {
   const noticeMs = options.noticeMs ?? Math.min(5_000, deadlineMs / 6);
   const settleMs = options.settleMs ?? Math.min(5_000, deadlineMs / 6);
   if (noticeMs + settleMs > deadlineMs) {
-    throw new EvenkeelError('EVENKEEL_BAD_OPTION', `drain.noticeMs + drain.settleMs must not exceed drain.deadlineMs (${deadlineMs}), got ${noticeMs + settleMs}`);
+    throw new EvenkeelError(
+      'EVENKEEL_BAD_OPTION',
+      `drain.noticeMs + drain.settleMs must not exceed drain.deadlineMs (${deadlineMs}), got ${noticeMs + settleMs}`,
+    );
   }
   return { deadlineMs, noticeMs, settleMs };
 }

@@ -7,7 +7,19 @@ import { accept, allowance, Dealer, inForce, noOrder, ORDER_VALID_MS, spend, sta
 import { seeded } from './random.ts';
 
 const order = (changes: Partial<Order> = {}): Order => ({
-  term: 1, sequence: 1, coordinator: 'a', plan: '1.1', unit: 'connections', floor: 100, target: 100, credit: 50, perS: 10, heaviest: 1e9, rotation: 'in', targets: [], ...changes,
+  term: 1,
+  sequence: 1,
+  coordinator: 'a',
+  plan: '1.1',
+  unit: 'connections',
+  floor: 100,
+  target: 100,
+  credit: 50,
+  perS: 10,
+  heaviest: 1e9,
+  rotation: 'in',
+  targets: [],
+  ...changes,
 });
 const standing = (...orders: Order[]): Standing => orders.reduce((held, one) => accept(held, one, 0), noOrder);
 
@@ -46,12 +58,22 @@ test('a higher term counts afresh, and the fenced coordinator is refused from th
 
 test('two coordinators of one term: every node obeys the one with the smaller id', () => {
   const [a, b] = [order({ coordinator: 'a', floor: 1 }), order({ coordinator: 'b', floor: 2, sequence: 9 })];
-  for (const orders of [[a, b], [b, a]]) assert.equal(inForce(standing(...orders), 0)?.coordinator, 'a');
+  for (const orders of [
+    [a, b],
+    [b, a],
+  ])
+    assert.equal(inForce(standing(...orders), 0)?.coordinator, 'a');
 });
 
-const randomOrder = fc.record({
-  term: fc.integer({ min: 1, max: 3 }), sequence: fc.integer({ min: 1, max: 6 }), coordinator: fc.constantFrom('a', 'b'), floor: fc.nat(200), credit: fc.nat(100),
-}).map(order);
+const randomOrder = fc
+  .record({
+    term: fc.integer({ min: 1, max: 3 }),
+    sequence: fc.integer({ min: 1, max: 6 }),
+    coordinator: fc.constantFrom('a', 'b'),
+    floor: fc.nat(200),
+    credit: fc.nat(100),
+  })
+  .map(order);
 const rank = (one: Order): number => one.term * 1000 - (one.coordinator === 'b' ? 500 : 0) + one.sequence;
 
 test('lost, repeated, reordered, from two coordinators: the highest that came is the one that stands', () => {
@@ -63,26 +85,30 @@ test('lost, repeated, reordered, from two coordinators: the highest that came is
 
 test('no sequence of orders, sheds, arrivals and departures takes a node below the floor it obeys, or beyond a credit', () => {
   const event = fc.oneof(randomOrder, fc.record({ change: fc.integer({ min: -30, max: 30 }) }), fc.record({ waitMs: fc.nat(3_000) }));
-  always(fc.array(event, { maxLength: 80 }), (events) => {
-    let held: Standing = noOrder;
-    let [count, now] = [150, 0];
-    const shed = new Map<string, number>();
-    const credits = new Map<string, number>();
-    for (const one of events) {
-      if ('change' in one) count = Math.max(0, count + one.change);
-      else if ('waitMs' in one) now += one.waitMs;
-      else held = accept(held, one, now);
-      const told = Math.floor(allowance(held, count, now));
-      held = spend(held, told);
-      if (held.state === 'none' || told === 0) continue;
-      count -= told;
-      const office = `${held.order.term} ${held.order.coordinator}`;
-      shed.set(office, (shed.get(office) ?? 0) + told);
-      credits.set(office, Math.max(credits.get(office) ?? 0, held.order.credit));
-      assert.ok(count >= held.order.floor);
-      assert.ok((shed.get(office) as number) <= (credits.get(office) as number));
-    }
-  }, 300);
+  always(
+    fc.array(event, { maxLength: 80 }),
+    (events) => {
+      let held: Standing = noOrder;
+      let [count, now] = [150, 0];
+      const shed = new Map<string, number>();
+      const credits = new Map<string, number>();
+      for (const one of events) {
+        if ('change' in one) count = Math.max(0, count + one.change);
+        else if ('waitMs' in one) now += one.waitMs;
+        else held = accept(held, one, now);
+        const told = Math.floor(allowance(held, count, now));
+        held = spend(held, told);
+        if (held.state === 'none' || told === 0) continue;
+        count -= told;
+        const office = `${held.order.term} ${held.order.coordinator}`;
+        shed.set(office, (shed.get(office) ?? 0) + told);
+        credits.set(office, Math.max(credits.get(office) ?? 0, held.order.credit));
+        assert.ok(count >= held.order.floor);
+        assert.ok((shed.get(office) as number) <= (credits.get(office) as number));
+      }
+    },
+    300,
+  );
 });
 
 const shares = fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 1, maxLength: 12 }).map((parts) => {

@@ -8,7 +8,15 @@ import { fullPace, pace, paceDefaults, suffers, throttle, type PaceInput, type R
 
 const calm = { eventLoopDelayMs: 1, handshakeMs: 5, refusedPerS: 0 };
 const receivers = (n: number, admissionPerS = 2_000): Receiver[] => Array.from({ length: n }, () => ({ admissionPerS, strain: calm }));
-const input = (over: Partial<PaceInput> = {}): PaceInput => ({ excess: 6_000, largest: over.excess ?? 6_000, remainingMs: 30_000, receivers: receivers(4), naturalPerS: 0, drainsPerS: 0, ...over });
+const input = (over: Partial<PaceInput> = {}): PaceInput => ({
+  excess: 6_000,
+  largest: over.excess ?? 6_000,
+  remainingMs: 30_000,
+  receivers: receivers(4),
+  naturalPerS: 0,
+  drainsPerS: 0,
+  ...over,
+});
 
 test('by default the excess is moved within 30 s, and the rate does not fade out', () => {
   assert.equal(pace(paceDefaults, input(), fullPace), 200);
@@ -46,7 +54,10 @@ test('nobody to receive: nothing moves', () => {
 
 test('a receiver suffers when it refuses, when its event loop is late, when handshakes take long', () => {
   const strains = [{ refusedPerS: 1 }, { eventLoopDelayMs: 251 }, { handshakeMs: 2_001 }, { eventLoopDelayMs: 250, handshakeMs: 2_000 }];
-  assert.deepEqual(strains.map((strain) => suffers(paceDefaults, { admissionPerS: 1, strain: { ...calm, ...strain } })), [true, true, true, false]);
+  assert.deepEqual(
+    strains.map((strain) => suffers(paceDefaults, { admissionPerS: 1, strain: { ...calm, ...strain } })),
+    [true, true, true, false],
+  );
 });
 
 test('one halving per landing window while a receiver suffers', () => {

@@ -144,9 +144,7 @@ function partWithRoom(input: PlanInput, goals: readonly number[], over: readonly
 
 /** Fills deficits in proportion, so that nobody is overfilled. Preferred nodes first; the others when those are full. */
 function quotas(nodes: readonly FleetNode[], goals: readonly number[], input: PlanInput): Quota[] {
-  const rooms = nodes
-    .map((node, i) => ({ node, room: node.role === 'up' ? Math.max(0, goals[i] - node.amount) : 0 }))
-    .filter(({ room }) => room > 0);
+  const rooms = nodes.map((node, i) => ({ node, room: node.role === 'up' ? Math.max(0, goals[i] - node.amount) : 0 })).filter(({ room }) => room > 0);
   const { preferred } = input;
   const first = preferred === null ? rooms : rooms.filter(({ node }) => preferred.has(node.id));
   const chosen = first.length > 0 ? first : rooms;
@@ -155,7 +153,9 @@ function quotas(nodes: readonly FleetNode[], goals: readonly number[], input: Pl
   // Everybody is full (a drain lifts all targets only when it is counted): share by weight among those that may receive.
   const open = nodes.filter((node) => node.role === 'up' && node.weight > 0);
   const weights = open.reduce((sum, node) => sum + node.weight, 0);
-  return input.nodes.some((node) => node.role === 'draining') ? open.map((node) => ({ id: node.id, address: node.address, room: 0, share: node.weight / weights })) : [];
+  return input.nodes.some((node) => node.role === 'draining')
+    ? open.map((node) => ({ id: node.id, address: node.address, room: 0, share: node.weight / weights }))
+    : [];
 }
 
 /**

@@ -26,7 +26,17 @@ test('a stale view plans nothing', () => {
 test('one node alone, or one and another that fell silent, have nobody to give to', () => {
   assert.equal(reason(view([record({ id: 'a' })])), 'alone');
   const [a, b] = [...view().nodes.values()];
-  assert.equal(reason(view(two, { nodes: new Map([['a', a], ['b', { ...b, presence: 'lapsed' }]]) })), 'alone');
+  assert.equal(
+    reason(
+      view(two, {
+        nodes: new Map([
+          ['a', a],
+          ['b', { ...b, presence: 'lapsed' }],
+        ]),
+      }),
+    ),
+    'alone',
+  );
 });
 
 test('while versions differ a roll-out is under way', () => {

@@ -30,5 +30,8 @@ test('numbers lie in [0, 1) and are spread evenly', () => {
 test('below gives whole numbers from 0 up to, but not, the limit', () => {
   const random = seeded(3);
   const seen = new Set(Array.from({ length: 200 }, () => below(random, 5)));
-  assert.deepEqual([...seen].sort((a, b) => a - b), [0, 1, 2, 3, 4]);
+  assert.deepEqual(
+    [...seen].sort((a, b) => a - b),
+    [0, 1, 2, 3, 4],
+  );
 });

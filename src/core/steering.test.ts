@@ -31,7 +31,10 @@ test('half of the capacity stays, too: a giant does not leave, and does not keep
 });
 
 test('at least the minimum stays in, of nodes and of capacity, in any fleet', () => {
-  const fleet = fc.array(fc.record({ urge: fc.double({ min: -1, max: 3, noNaN: true }), weight: fc.integer({ min: 1, max: 20 }) }), { minLength: 1, maxLength: 30 });
+  const fleet = fc.array(fc.record({ urge: fc.double({ min: -1, max: 3, noNaN: true }), weight: fc.integer({ min: 1, max: 20 }) }), {
+    minLength: 1,
+    maxLength: 30,
+  });
   always(fc.tuple(fleet, fc.constantFrom(0, 0.3, 0.5, 0.9, 1)), ([list, minInRotation]) => {
     const all = list.map(({ urge, weight }, i) => node(`n${i}`, urge, 0, weight));
     const { steps } = steer(noSteering, all, 0, { ...steeringDefaults, minInRotation });
@@ -59,7 +62,7 @@ test('stepping out is not believed before arrivals show it', () => {
   assert.equal(isConfirmed(watch(0, 1, 5), 'full'), true);
 });
 
-test('below a fifth of the others\' mean is out, a fifth is not', () => {
+test("below a fifth of the others' mean is out, a fifth is not", () => {
   assert.equal(isConfirmed(watch(1, 10, 5), 'full'), true);
   assert.equal(isConfirmed(watch(2, 10, 5), 'full'), false);
 });
@@ -67,7 +70,8 @@ test('below a fifth of the others\' mean is out, a fifth is not', () => {
 test('a balancer that looks away late is judged by what comes then', () => {
   let steering = watch(10, 10, 10);
   assert.equal(isConfirmed(steering, 'full'), false);
-  for (let s = 11; s <= 13; s++) steering = steer(steering, [node('full', 1, 100), ...['a', 'b', 'c'].map((id) => node(id, -1, 10 * s))], s * 1_000, steeringDefaults);
+  for (let s = 11; s <= 13; s++)
+    steering = steer(steering, [node('full', 1, 100), ...['a', 'b', 'c'].map((id) => node(id, -1, 10 * s))], s * 1_000, steeringDefaults);
   assert.equal(isConfirmed(steering, 'full'), true);
 });
 

@@ -28,26 +28,41 @@ function calmFor(fleet: ToyFleet, seconds: number): void {
 
 const network = fc.record({ loss: fc.constantFrom(0, 0.1, 0.3), delayS: fc.constantFrom(0, 1, 3), lagS: fc.constantFrom(0.2, 2, 10), seed: fc.nat(1e6) });
 const uneven = fc.array(fc.record({ count: fc.nat(1_500), weight: fc.constantFrom(1, 1, 2, 4) }), { minLength: 2, maxLength: 8 });
-const random = fc.tuple(network, uneven, fc.constantFrom('directed', 'stepOut', 'lottery')).map(
-  ([net, nodes, landing]): ToyOptions & { landing: string } => ({ ...net, landing, counts: nodes.map(({ count }) => count), weights: nodes.map(({ weight }) => weight), directed: landing === 'directed', stepOut: landing === 'stepOut' }),
-);
+const random = fc
+  .tuple(network, uneven, fc.constantFrom('directed', 'stepOut', 'lottery'))
+  .map(([net, nodes, landing]): ToyOptions & { landing: string } => ({
+    ...net,
+    landing,
+    counts: nodes.map(({ count }) => count),
+    weights: nodes.map(({ weight }) => weight),
+    directed: landing === 'directed',
+    stepOut: landing === 'stepOut',
+  }));
 
 test('nobody gets lost or doubled, and nobody is driven below its target, in any fleet on any network', () => {
-  always(random, (options) => {
-    const fleet = new ToyFleet(options);
-    fleet.run(90, () => assert.equal(fleet.whole, sum(options.counts)));
-    assert.ok(fleet.deepest <= 0.02, `a node shed when it was ${fleet.deepest} below its target`);
-  }, 60);
+  always(
+    random,
+    (options) => {
+      const fleet = new ToyFleet(options);
+      fleet.run(90, () => assert.equal(fleet.whole, sum(options.counts)));
+      assert.ok(fleet.deepest <= 0.02, `a node shed when it was ${fleet.deepest} below its target`);
+    },
+    60,
+  );
 });
 
 test('directed: any fleet becomes even with as many moves as nobody can do without, however bad the network', () => {
-  always(random, (options) => {
-    const { fleet, ratio } = course({ ...options, directed: true, stepOut: false }, 200);
-    const slack = 1 + 12 / Math.min(...fleet.nodes.map((node) => fleet.target(node)));
-    assert.ok(fleet.imbalance <= 1.1 * slack, `imbalance ${fleet.imbalance}`);
-    assert.ok(ratio <= 1.05 * slack || fleet.moves < 20, `${ratio} times the least`);
-    assert.ok(fleet.deepest <= 0.02);
-  }, 40);
+  always(
+    random,
+    (options) => {
+      const { fleet, ratio } = course({ ...options, directed: true, stepOut: false }, 200);
+      const slack = 1 + 12 / Math.min(...fleet.nodes.map((node) => fleet.target(node)));
+      assert.ok(fleet.imbalance <= 1.1 * slack, `imbalance ${fleet.imbalance}`);
+      assert.ok(ratio <= 1.05 * slack || fleet.moves < 20, `${ratio} times the least`);
+      assert.ok(fleet.deepest <= 0.02);
+    },
+    40,
+  );
 });
 
 test('directed: 5,000 clients on one of five nodes are even within 40 s, with exactly the excess moved', () => {
@@ -76,7 +91,11 @@ test('steered: when more are full than may step out, it still ends', () => {
 });
 
 test('lottery: moves come near C * max(1 - c/t), and it ends within the noise', () => {
-  const cases: [number[], number][] = [[piled(20_000), 20_000], [[6_000, 6_000, 4_000, 4_000, 0], 20_000], [[7_000, 4_000, 4_000, 3_000, 2_000], 10_000]];
+  const cases: [number[], number][] = [
+    [piled(20_000), 20_000],
+    [[6_000, 6_000, 4_000, 4_000, 0], 20_000],
+    [[7_000, 4_000, 4_000, 3_000, 2_000], 10_000],
+  ];
   for (const [counts, limit] of cases) {
     const { fleet } = course({ counts, policy: { pace: { ...paceDefaults, pacePerS: 500 } } }, 200);
     assert.ok(fleet.imbalance <= 1 + 2 * noiseFloor(5, 4_000), `${counts.join(' ')}: imbalance ${fleet.imbalance}`);
@@ -106,7 +125,10 @@ test('natural churn in mid-plan costs no needless moves', () => {
 
 test('weights 4:2:1:1 are met', () => {
   const { fleet, ratio } = course({ counts: piled(8_000, 4), weights: [4, 2, 1, 1], directed: true });
-  assert.deepEqual(fleet.counts.map((count) => Math.round(count / 100)), [40, 20, 10, 10]);
+  assert.deepEqual(
+    fleet.counts.map((count) => Math.round(count / 100)),
+    [40, 20, 10, 10],
+  );
   assert.ok(ratio <= 1.01);
 });
 
@@ -175,16 +197,20 @@ test('a node dies in mid-plan: the rest becomes even without it, nobody is dug b
 });
 
 test('the coordinator is replaced in mid-plan, the old one not knowing: nothing overshoots, and the plan is finished', () => {
-  always(fc.record({ at: fc.integer({ min: 6, max: 30 }), seed: fc.nat(1e6), lagS: fc.constantFrom(0.2, 5) }), ({ at, ...options }) => {
-    const fleet = new ToyFleet({ counts: piled(5_000), directed: true, ...options }).run(at);
-    fleet.elect();
-    fleet.run(15);
-    fleet.retire();
-    fleet.run(90);
-    assert.ok(fleet.imbalance <= 1.1, String(fleet.imbalance));
-    assert.ok(fleet.deepest <= 0.01, String(fleet.deepest));
-    assert.ok(fleet.moves <= 4_100, String(fleet.moves));
-  }, 20);
+  always(
+    fc.record({ at: fc.integer({ min: 6, max: 30 }), seed: fc.nat(1e6), lagS: fc.constantFrom(0.2, 5) }),
+    ({ at, ...options }) => {
+      const fleet = new ToyFleet({ counts: piled(5_000), directed: true, ...options }).run(at);
+      fleet.elect();
+      fleet.run(15);
+      fleet.retire();
+      fleet.run(90);
+      assert.ok(fleet.imbalance <= 1.1, String(fleet.imbalance));
+      assert.ok(fleet.deepest <= 0.01, String(fleet.deepest));
+      assert.ok(fleet.moves <= 4_100, String(fleet.moves));
+    },
+    20,
+  );
 });
 
 test('no coordinator at all: orders lapse within five seconds and nobody sheds', () => {

@@ -202,7 +202,17 @@ export class ToyFleet {
     const { id, sequence, count, weight, opened, shed, closed, standing, strain } = node;
     const spent = standing.state === 'ordered' ? standing.shed : 0;
     const totals = { opened, shed, closed };
-    const record: NodeRecord = nodeRecord({ id, sequence, connections: count, capacity: weight, totals, term: standingTerm(standing), spent, strain, directed: this.#options.directed ?? false });
+    const record: NodeRecord = nodeRecord({
+      id,
+      sequence,
+      connections: count,
+      capacity: weight,
+      totals,
+      term: standingTerm(standing),
+      spent,
+      strain,
+      directed: this.#options.directed ?? false,
+    });
     for (const brain of this.#brains) this.#post(() => (brain.view = observe(brain.view, [record], this.#time)));
   }
 
