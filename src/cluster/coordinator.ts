@@ -6,6 +6,7 @@ import { EvenkeelError } from '../core/errors.ts';
 import { Event, type Listen } from '../core/event.ts';
 import type { Log } from '../core/log.ts';
 import { emptyView, observe, type View } from '../core/membership.ts';
+import { ORDER_VALID_MS, type Order } from '../core/order.ts';
 import type { Engine, Json } from '../engine/engine.ts';
 import { LEASE, nodeInbox } from './messages.ts';
 import { isPaused, readRoll, readSettings, readTrial, writeRoll, writeTrial } from './settings.ts';
@@ -13,6 +14,9 @@ import { isPaused, readRoll, readSettings, readTrial, writeRoll, writeTrial } fr
 export const TICK_MS = 1_000;
 /** A dead coordinator's lease lapses after this; with a try every second another takes over within 5 s. */
 export const LEASE_TTL_MS = 3_000;
+
+/** Orders go on for so long after the last that said something: longer than one is valid. */
+const AFTERGLOW_MS = ORDER_VALID_MS + 2_000;
 
 export interface CoordinatorPorts {
   readonly engine: Engine;
@@ -40,6 +44,8 @@ export class Coordinator {
   #outlook: Outlook | null = null;
   #timer: Timer | null = null;
   #ticking = false;
+  /** When there was last something to say. */
+  #busyAt = -Infinity;
 
   constructor(ports: CoordinatorPorts) {
     this.#ports = ports;
@@ -104,9 +110,21 @@ export class Coordinator {
     const changes = this.#report(outlook);
     this.#outlook = outlook;
     this.#outlooks.emit(outlook);
-    const sends = [...orders].map(([id, order]) => engine.send(nodeInbox(id), { kind: 'order', order } as unknown as Json));
+    const sends = this.#isNews(outlook, orders, time.now)
+      ? [...orders].map(([id, order]) => engine.send(nodeInbox(id), { kind: 'order', order } as unknown as Json))
+      : [];
     await Promise.all([...sends, ...changes]);
     if (this.#view.roll !== before.roll) await writeRoll(engine, this.#view.roll, time);
+  }
+
+  /**
+   * Whether the orders say anything: somebody sheds, is out of rotation, or did a moment ago. An even fleet is quiet: orders
+   * that lapse and orders to do nothing are the same. A new coordinator speaks up, so that its term is known.
+   */
+  #isNews(outlook: Outlook, orders: ReadonlyMap<string, Order>, now: number): boolean {
+    const busy = outlook.plan !== null || outlook.sheds.length > 0 || [...orders.values()].some((order) => order.rotation === 'out');
+    if (busy) this.#busyAt = now;
+    return now - this.#busyAt <= AFTERGLOW_MS;
   }
 
   /** Takes office when the lease is new: plans afresh under a term above all that anybody has seen. */
@@ -124,6 +142,7 @@ export class Coordinator {
     // Somebody may have called stop() while we waited.
     if (this.#stopped) return null;
     this.#office = leading;
+    this.#busyAt = time.now;
     log.info({ node: id, term, fence }, 'this node coordinates the fleet');
     return leading;
   }
