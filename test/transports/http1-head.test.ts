@@ -4,7 +4,7 @@ import http, { type IncomingMessage, type OutgoingHttpHeader, type ServerRespons
 import { test } from 'node:test';
 import { attachHttp1 } from '../../src/connections/transports/http1.ts';
 import { ports } from './fixture.ts';
-import { get, header, listening, open, sendAway, serve } from './raw-http.ts';
+import { get, header, listening, open, sendAway, serve, until } from './raw-http.ts';
 
 type Handler = (response: ServerResponse, request: IncomingMessage) => void;
 
@@ -95,6 +95,27 @@ test('a head that Node refuses costs one goodbye only, and the error page carrie
   assert.equal(await client.ended(), 'fin');
 });
 
+test('a second head, which Node refuses, takes no goodbye', async (t) => {
+  const { open, retirement, registry } = await serve(t, (_, response) => {
+    response.writeHead(200, { 'Content-Length': 2 });
+    void sendAway(retirement).then(() => {
+      assert.throws(() => response.writeHead(500), { code: 'ERR_HTTP_HEADERS_SENT' });
+      response.end('ok');
+    });
+  });
+  const client = await open();
+  const [answer] = await client.send(get('/')).answered(1);
+  assert.deepEqual([answer.status, header(answer, 'connection'), registry.totals.shed], [200, 'keep-alive', 0]);
+});
+
+test('a 101 that a handler writes by hand is no answer yet', async (t) => {
+  const { open, retirement, registry } = await serve(t, (_, response) => void response.writeHead(101, { Connection: 'Upgrade' }).end());
+  await sendAway(retirement);
+  const client = await open();
+  const [answer] = await client.send(get('/')).answered(1);
+  assert.deepEqual([header(answer, 'connection'), registry.totals.shed], ['Upgrade', 0]);
+});
+
 test('a library that puts its own writeHead on the response is called before ours', async (t) => {
   const { open, retirement } = await serve(t, (_, response) => {
     const { writeHead: before } = response as { writeHead: (...args: unknown[]) => unknown };
@@ -162,7 +183,8 @@ test('a checkContinue listener that hands the request on counts it once', async 
   const client = await open();
   await client.send(expecting(2), 'xx').answered(2);
   const [connection] = registry.all();
-  assert.deepEqual([connection.requests, connection.inProgress], [1, 0]);
+  await until(() => connection.inProgress === 0, 'the server to have seen the end of its answer');
+  assert.equal(connection.requests, 1);
 });
 
 test('an Expect that Node refuses with 417 leaves the connection in order', async (t) => {

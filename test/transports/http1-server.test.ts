@@ -1,6 +1,7 @@
 // The transport and its server: probes, broken clients, timeouts, https, what attach and detach leave behind.
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import http2 from 'node:http2';
 import https from 'node:https';
 import { Duplex } from 'node:stream';
 import { test } from 'node:test';
@@ -103,6 +104,7 @@ test('the facts of a connection: where from, bytes, requests, last activity', as
   await sleep(20);
   await client.send(get('/')).answered(2);
   const [connection] = registry.all();
+  await until(() => connection.inProgress === 0, 'the server to have seen the end of its answer');
   const facts = connection.transport.facts(connection);
   assert.deepEqual(facts, {
     remoteAddress: '127.0.0.1',
@@ -110,7 +112,7 @@ test('the facts of a connection: where from, bytes, requests, last activity', as
     bytesRead: client.socket.bytesWritten,
     bytesWritten: client.socket.bytesRead,
   });
-  assert.deepEqual([connection.protocol, connection.requests, connection.inProgress], ['http1', 2, 0]);
+  assert.deepEqual([connection.protocol, connection.requests], ['http1', 2]);
   assert.ok(connection.lastReadAt > connection.openedAt + 10 && connection.lastWriteAt >= connection.lastReadAt);
 });
 
@@ -216,7 +218,7 @@ test('over TLS: counted when encryption stands, told the same way, and closed wi
   await once(socket, 'secureConnect');
   const client = new RawClient(socket);
   await client.send(get('/')).answered(1);
-  assert.equal(fixture.registry.count, 1);
+  assert.deepEqual([fixture.registry.count, fixture.registry.fresh], [1, 0]);
   const [, last] = await client.send(get('/'), get('/late')).answered(2);
   assert.equal(header(last, 'connection'), 'close');
   assert.equal(await client.ended(), 'fin');
@@ -238,12 +240,27 @@ test('a stream that is no socket, handed to the server by the application, works
     },
     destroy: (error, done) => done(error),
   });
-  server.emit('connection', stream);
+  const kept: unknown[] = [];
+  server.emit('connection', Object.assign(stream, { setKeepAlive: (...wanted: unknown[]) => kept.push(wanted) }));
+  assert.deepEqual(kept, [[true, 60_000]], 'clients that are gone without a word are found by TCP');
   stream.push(get('/'));
   await until(() => written.endsWith('ok'), 'the first answer');
   stream.push(get('/'));
   await until(() => /Connection: close[^]*ok$/.test(written), 'the second answer');
   stream.push(null);
   await until(() => fixture.registry.leaving === 0, 'the end');
+  attachment.detach();
+});
+
+test('requests of HTTP/2 that the application hands on to this server are not counted here', async (t) => {
+  const fixture = ports({ lifetime: { maxRequests: 1 } });
+  const server = http.createServer(ok);
+  const attachment = attachHttp1(server, fixture);
+  const front = http2.createServer((request, response) => void server.emit('request', request, response));
+  const client = http2.connect(`http://127.0.0.1:${await listening(t, front)}`);
+  const [headers] = (await once(client.request({ ':path': '/' }), 'response')) as [http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader];
+  assert.equal(headers[':status'], 200);
+  assert.deepEqual([fixture.registry.totals.opened, fixture.registry.fresh], [0, 0]);
+  client.destroy();
   attachment.detach();
 });

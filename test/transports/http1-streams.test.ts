@@ -191,16 +191,18 @@ test('a connection that upgrades after some requests stays counted, cannot be to
 
 test('another transport finds the connection of an upgraded socket and adopts it', async (t) => {
   const sockets: Duplex[] = [];
-  const served = await serve(t, (_, response) => void response.end('ok'));
+  const served = await serve(t, (_, response) => void sleep(50).then(() => response.end('slow')));
   const { open, registry } = served;
   upgrades(served, sockets);
   const client = await open();
-  await client.send(get('/')).answered(1);
-  client.send(upgrade);
-  await seen(client, ' 101 ');
+  client.send(get('/'), upgrade);
+  await until(() => sockets.length === 1, 'the upgrade');
   const connection = known(sockets[0]);
   registry.adopt(connection, { ...connection.transport, protocol: 'tcp', manner: 'told' }, sockets[0]);
   assert.deepEqual([registry.count, registry.choice.tellable, connection.inProgress], [1, 1, 0]);
+  await seen(client, 'slow');
+  await sleep(20);
+  assert.equal(connection.inProgress, 0);
   client.socket.end();
   await until(() => registry.count === 0, 'the connection to close');
 });
@@ -227,7 +229,8 @@ test('without an upgrade listener the request is an ordinary one', async (t) => 
   const client = await open();
   const [answer] = await client.send(upgrade).answered(1);
   assert.equal(answer.status, 200);
-  assert.equal([...registry.all()][0]?.inProgress, 0);
+  const [connection] = registry.all();
+  await until(() => connection.inProgress === 0, 'the server to have seen the end of its answer');
 });
 
 test('CONNECT becomes a tunnel that is counted; without a listener Node ends it', async (t) => {

@@ -75,20 +75,32 @@ test('what is pipelined behind the last response never reaches the handler', asy
   assert.equal(header(client.answers[0], 'connection'), 'close');
 });
 
-test('a client that always has a further request under way is told all the same', async (t) => {
-  const { open, retirement } = await serve(t, slow(20));
-  const client = await open();
-  client.send(get('/'), get('/'), get('/'));
-  let sent = 3;
-  let seen = 0;
-  client.socket.on('data', () => {
-    for (const now = client.answers.length; seen < now && client.end === null; seen++, sent++) client.send(get('/'));
-  });
-  await client.answered(5);
+test('what arrives before the last head is written is still served', async (t) => {
+  const { open, retirement } = await serve(t, (request, response) => slow(Number(request.url?.slice(1)))(request, response));
   await sendAway(retirement);
+  const client = await open();
+  client.send(get('/20'), get('/120'));
+  await client.answered(1);
+  client.send(get('/150'));
   assert.equal(await client.ended(), 'fin');
+  assert.deepEqual(
+    client.answers.map((answer) => header(answer, 'connection')),
+    ['keep-alive', 'keep-alive', 'close'],
+  );
+});
+
+test('a client that always has a further request under way is told all the same', async (t) => {
+  const { open, retirement } = await serve(t, slow(50));
+  const client = await open();
+  let sent = 0;
+  for (; client.end === null && sent < 200; sent++) {
+    if (sent === 20) await sendAway(retirement);
+    client.send(get('/'));
+    await sleep(5);
+  }
+  assert.equal(client.end, 'fin');
   assert.equal(header(client.answers.at(-1), 'connection'), 'close');
-  assert.ok(sent < 100, `told after ${sent} requests`);
+  assert.ok(sent < 150, `told after ${sent} requests`);
 });
 
 test('an order that comes while the handler works is still carried out by this response', async (t) => {
@@ -165,7 +177,9 @@ test('a small body that Node has not parsed when the handler answers does not pu
   assert.equal(header((await late.send(half).answered(1))[0], 'connection'), 'close');
   // Its request was taken: it may finish writing it, long after others would have been cut off.
   await sleep(150);
-  late.send('true}');
+  late.send('tr');
+  await sleep(50);
+  late.send('ue}');
   await sleep(50);
   assert.equal(late.end, 'fin');
 });
@@ -232,7 +246,7 @@ test('a slow reader gets all of a large last response: its time begins when ever
 });
 
 test('a flood of requests behind the goodbye is cut off', async (t) => {
-  const { open, retirement, registry } = await serve(t, ok);
+  const { open, retirement, registry } = await serve(t, ok, { limits: { lingerMs: 60_000 } });
   await sendAway(retirement);
   const client = await open({ allowHalfOpen: true });
   await client.send(get('/')).answered(1);

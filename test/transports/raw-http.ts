@@ -87,12 +87,12 @@ export async function sendAway(retirement: Retirement): Promise<void> {
   await sleep(20);
 }
 
-export async function listening(context: TestContext, server: http.Server): Promise<number> {
+export async function listening(context: TestContext, server: net.Server & Partial<Pick<http.Server, 'closeAllConnections'>>): Promise<number> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   context.after(() => {
     server.close();
-    server.closeAllConnections();
+    server.closeAllConnections?.();
   });
   return (server.address() as AddressInfo).port;
 }

@@ -122,21 +122,18 @@ export class Link {
     return last === response;
   }
 
-  /** In place of Node's `destroySoon`, which resets the connection if the client has sent anything meanwhile. */
+  /**
+   * In place of Node's `destroySoon`, which resets the connection if the client has sent anything meanwhile. Node calls it
+   * when the last byte is with the kernel; from then on the client has its time to read, and to close.
+   */
   linger(): void {
     const { socket } = this;
-    if (socket.destroyed || this.#linger !== null) return;
-    socket.end();
-    if (socket.writableFinished) this.await();
-    else socket.once('finish', onSocketFinish);
-  }
-
-  /** Everything is sent; gives the client its time to read it and to close. */
-  await(): void {
     const { clock, limits } = this.#ports;
+    if (socket.destroyed) return;
+    socket.end();
     // A small body that is not here yet has the time that an idle connection has: its request was taken.
     const waitMs = this.#last?.req.complete === false ? limits.idleMs : limits.lingerMs;
-    this.#linger ??= clock.after(waitMs, () => this.socket.destroy());
+    this.#linger ??= clock.after(waitMs, () => socket.destroy());
   }
 
   closed(): void {
@@ -201,10 +198,6 @@ function onResponseFinish(this: ServerResponse): void {
 
 function destroySoon(this: Socket): void {
   linkOf(this)?.linger();
-}
-
-function onSocketFinish(this: Socket): void {
-  linkOf(this)?.await();
 }
 
 type Destroy = (this: Socket, error: Error | null, done: (error?: Error | null) => void) => void;

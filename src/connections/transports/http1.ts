@@ -151,7 +151,7 @@ class Http1Transport implements Transport {
   #link(socket: Socket): Link | undefined {
     const known = linkOf(socket);
     if (known !== undefined || socket.destroyed) return known;
-    return new Link(socket, this.#ports.registry.accept('http1', this, socket), this.#ports);
+    return new Link(socket, this.#ports.registry.accept(this, socket), this.#ports);
   }
 }
 
