@@ -191,6 +191,23 @@ test('after detach nobody is counted, nobody is told, and responses under way en
   second.detach();
 });
 
+test('a goodbye that was said before detach is carried out after it', async (t) => {
+  const server = http.createServer((_, response) => {
+    response.write('begun');
+    void sleep(60).then(() => response.end());
+  });
+  const fixture = ports({ lifetime: { maxRequests: 1 } });
+  const attachment = attachHttp1(server, fixture);
+  const client = await open(t, await listening(t, server));
+  client.send(get('/'));
+  await until(() => client.text.includes('begun'), 'the first part');
+  attachment.detach();
+  client.send(get('/late'));
+  assert.equal(await client.ended(), 'fin');
+  assert.equal(client.answers.length, 1);
+  assert.equal(fixture.registry.leaving, 0);
+});
+
 test('a hook that somebody put over ours keeps working after detach', async (t) => {
   const server = http.createServer(ok);
   const fixture = ports();

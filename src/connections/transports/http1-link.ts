@@ -115,7 +115,8 @@ export class Link {
     if (last === null) return false;
     // The close must not stand on a response while a later one is owed. A client that always has a further request under
     // way would never be told, so in the end the last one of the moment is chosen, and what comes after it not answered.
-    if (last !== response && (++this.#passedOver < PASSED_OVER || last.headersSent)) return false;
+    if (last === response) this.#passedOver = 0;
+    else if (++this.#passedOver < PASSED_OVER || last.headersSent) return false;
     if (!isReceived(last.req) || !this.#isOver(last, last === response ? given : undefined)) return false;
     this.#closing = true;
     this.socket.destroySoon = destroySoon;
@@ -145,10 +146,12 @@ export class Link {
   /** Takes the connection out of our books; what it was told to say it still says. */
   forget(): void {
     const { socket } = this;
-    // `destroy` stays and finds nobody to tell.
-    socket.off('close', onSocketClose);
     linkTo(socket, undefined);
-    (socket as Linked)[key] = undefined;
+    // `destroy` stays and finds nobody to tell; a goodbye that was said is still carried out.
+    if (!this.#closing) {
+      socket.off('close', onSocketClose);
+      (socket as Linked)[key] = undefined;
+    }
     this.#ports.registry.close(this.connection);
   }
 
@@ -157,9 +160,12 @@ export class Link {
     const { clock, registry, retirement } = this.#ports;
     // An application that ends its stream when it is told: with the stream the connection is to end.
     if (connection.stage === 'leaving' || connection.onRetire !== null) return true;
-    if (connection.stage !== 'open' || !worthAsking(last, given)) return false;
+    if (connection.stage !== 'open') return false;
     const ageMs = this.#span.ageMs === Infinity ? 0 : clock.now() - connection.openedAt;
-    const goodbye = retirement.ask(connection.slot, verdict(this.#span, connection.requests, ageMs));
+    const due = verdict(this.#span, connection.requests, ageMs);
+    // Nearly always: nothing is due, and nobody wants to be told.
+    if (due === null && retirement.isCalm) return false;
+    const goodbye = worthAsking(last, given) ? retirement.ask(connection.slot, due) : null;
     if (goodbye === null) return false;
     registry.leave(connection, goodbye);
     return true;
