@@ -19,6 +19,7 @@ import {
 } from '../core/options.ts';
 import { scoreDefaults, type ScoreLimits } from '../core/score.ts';
 import type { TransportLimits } from '../connections/ports.ts';
+import { engineLimits } from '../engine/engine.ts';
 
 /** Limits of one node. */
 export interface NodeLimits {
@@ -68,7 +69,11 @@ export interface NodeOptions {
 }
 
 const positive = z.number().positive().max(1e9);
-const name = z.string().min(1).max(200).regex(/^[\w.:@-]+$/, 'letters, digits and . : @ _ - only');
+const name = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[\w.:@-]+$/, 'letters, digits and . : @ _ - only');
 
 const limitsSchema: z.ZodType<NodeLimits> = z.strictObject({
   goodbyesPerS: positive.optional(),
@@ -86,7 +91,7 @@ const limitsSchema: z.ZodType<NodeLimits> = z.strictObject({
 export const nodeShape: Record<keyof NodeOptions, z.ZodType> = {
   fleet: name.optional(),
   id: name.optional(),
-  address: z.string().min(1).max(1024).optional(),
+  address: z.string().min(1).max(engineLimits.nameChars).optional(),
   version: z.string().min(1).max(200).optional(),
   capacity: z.number().positive().max(1_000_000).optional(),
   rebalance: rebalanceSchema.optional(),

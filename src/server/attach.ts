@@ -30,7 +30,8 @@ function isHttp2(server: object): server is Http2Server | Http2SecureServer {
 }
 
 function isWebSocketServer(server: object): server is WebSocketServer {
-  const maybe = server as Partial<WebSocketServer>;
+  // From JavaScript anything may come.
+  const maybe = (server ?? {}) as Partial<WebSocketServer>;
   return typeof maybe.handleUpgrade === 'function' && typeof maybe.shouldHandle === 'function';
 }
 

@@ -19,10 +19,11 @@ import { openEngine } from '../engine/open.ts';
 import { realClock } from '../host/clock.ts';
 import { loadSampler } from '../host/load.ts';
 import { freshName, realRandom } from '../host/random.ts';
-import { exit, onSignals } from '../host/signals.ts';
+import { canCatch, exit, onSignals } from '../host/signals.ts';
 import { FleetNode } from '../node/node.ts';
 import { nodeShape, readNodeOptions, type NodeOptions } from '../node/options.ts';
 import { attachTo, type Attachable } from './attach.ts';
+import { tamedLoad } from './load.ts';
 
 export { EvenkeelError, errorCodes, type ErrorCode } from '../core/errors.ts';
 export type { Goodbye, GoodbyeReason } from '../core/goodbye.ts';
@@ -48,6 +49,9 @@ export interface EvenkeelOptions extends NodeOptions {
   readonly log?: Log | undefined;
 }
 
+/** A page of connections must fit into one message of the engine. */
+const USER_CHARS = 100;
+
 /** This process as a node of its fleet. */
 export interface Evenkeel extends AsyncDisposable {
   readonly id: string;
@@ -64,7 +68,7 @@ export interface Evenkeel extends AsyncDisposable {
    * or stream is open on it, so that you end it between two events. Without it long responses are left alone.
    */
   onRetire(of: object, listener: (goodbye: Goodbye) => void): void;
-  /** Names the user of a connection, for tables and logs. */
+  /** Names the user of a connection, for tables and logs; what is longer than 100 characters is cut. */
   setUser(of: object, user: string): void;
   /** A pinned connection is never moved; a drain's deadline ends it all the same. */
   pin(of: object, pinned?: boolean): void;
@@ -77,11 +81,11 @@ export interface Evenkeel extends AsyncDisposable {
 }
 
 const engineSchema = z.custom<Engine>((value) => typeof value === 'object' && value !== null && 'putMember' in value, 'it must be an address or an engine');
-const logSchema = z.custom<Log>((value) => typeof value === 'object' && value !== null && 'info' in value, 'it must have debug, info, warn and error');
+const logSchema = z.custom<Log>(isLog, 'it must have debug, info, warn and error');
 const schema = z.strictObject({
   ...nodeShape,
   engine: z.union([z.string().max(2048), engineSchema]).optional(),
-  signals: z.array(z.string().regex(/^SIG[A-Z0-9]+$/)).optional(),
+  signals: z.array(z.string().refine(canCatch, 'it must be a signal of this system that a process can catch')).optional(),
   log: logSchema.optional(),
 });
 
@@ -90,11 +94,22 @@ export function evenkeel(options: EvenkeelOptions = {}): Evenkeel {
   const checked = schema.safeParse(options);
   if (!checked.success) throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(checked.error.issues[0], options, ''));
   const { engine: wanted = 'local', signals = ['SIGTERM', 'SIGUSR2'], log = silentLog, ...rest } = options;
-  const settings = readNodeOptions(rest);
+  const settings = readNodeOptions(rest.load === undefined ? rest : { ...rest, load: tamedLoad(rest.load, log) });
   const engine = typeof wanted === 'string' ? openEngine(wanted, { fleet: settings.fleet, clock: realClock, random: realRandom, log }) : wanted;
   const sampler = loadSampler();
   const node = new FleetNode(settings, { engine, clock: realClock, random: realRandom, log, incarnation: freshName(), sampleLoad: () => sampler.sample() });
-  return new Server(node, signals, log);
+  return new Server(node, { signals, log, sampler });
+}
+
+function isLog(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return ['debug', 'info', 'warn', 'error'].every((level) => typeof (value as Record<string, unknown>)[level] === 'function');
+}
+
+interface ServerPorts {
+  readonly signals: readonly NodeJS.Signals[];
+  readonly log: Log;
+  readonly sampler: { stop(): void };
 }
 
 class Server implements Evenkeel {
@@ -103,15 +118,19 @@ class Server implements Evenkeel {
   readonly #servers = new Map<Attachable, Attachment>();
   readonly #log: Log;
   readonly #signals: { stop(): void };
+  readonly #sampler: { stop(): void };
   #drained: Promise<void> | null = null;
 
-  constructor(node: FleetNode, signals: readonly NodeJS.Signals[], log: Log) {
+  constructor(node: FleetNode, { signals, log, sampler }: ServerPorts) {
     this.node = node;
     this.onGoodbye = node.onGoodbye;
     this.#log = log;
+    this.#sampler = sampler;
     this.#signals = onSignals(signals, (signal) => this.#signalled(signal));
     node.onDrain((what) => {
       if (what === 'done' && node.exitsAfterDrain) void this.#end();
+      // The next drain is a new one, and the next signal the first.
+      if (what === 'undone') this.#drained = null;
     });
     void node.start();
   }
@@ -126,6 +145,8 @@ class Server implements Evenkeel {
     this.#servers.set(server, attachment);
     return {
       detach: () => {
+        // Called again, it must not touch what was attached since then.
+        if (this.#servers.get(server) !== attachment) return;
         attachment.detach();
         this.#servers.delete(server);
       },
@@ -139,6 +160,7 @@ class Server implements Evenkeel {
 
   async close(): Promise<void> {
     this.#signals.stop();
+    this.#sampler.stop();
     for (const attachment of this.#servers.values()) attachment.detach();
     this.#servers.clear();
     await this.node.close();
@@ -157,7 +179,7 @@ class Server implements Evenkeel {
   }
 
   setUser(of: object, user: string): void {
-    this.#connection(of).user = user;
+    this.#connection(of).user = user.slice(0, USER_CHARS);
   }
 
   pin(of: object, pinned = true): void {
@@ -171,12 +193,14 @@ class Server implements Evenkeel {
 
   #connection(of: object): Connection {
     const connection = connectionOf(of);
-    if (connection === undefined) throw new EvenkeelError('EVENKEEL_UNKNOWN_CONNECTION', 'the socket, request or WebSocket must belong to an attached server and be open');
+    if (connection === undefined)
+      throw new EvenkeelError('EVENKEEL_UNKNOWN_CONNECTION', 'the socket, request or WebSocket must belong to an attached server and be open');
     return connection;
   }
 
   async #drain(): Promise<void> {
     await this.node.drain();
+    if (this.#serves) return;
     for (const server of this.#servers.keys()) stopListening(server);
   }
 
@@ -191,12 +215,21 @@ class Server implements Evenkeel {
 
   async #end(): Promise<void> {
     await this.drain();
+    if (this.#serves) return this.#log.info({ node: this.id }, 'the drain was taken back: the process goes on');
     await this.close();
     exit(0);
+  }
+
+  /** After a drain: somebody took it back meanwhile. */
+  get #serves(): boolean {
+    return this.node.state === 'up';
   }
 }
 
 /** Stops accepting without touching open connections: `close()` of an HTTP server would cut idle ones in mid-request. */
 function stopListening(server: Attachable): void {
-  if (server instanceof NetServer && server.listening) NetServer.prototype.close.call(server);
+  if (!(server instanceof NetServer)) {
+    // One with a port of its own brought its server along; else the server that it shares is its owner's.
+    if (typeof server.options.port === 'number') server.close();
+  } else if (server.listening) NetServer.prototype.close.call(server);
 }

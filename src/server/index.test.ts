@@ -1,0 +1,97 @@
+// The library's own promises: what it refuses before anything starts, drains that are taken back, and giving back what it opened.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Agent, createServer, get, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, test } from 'node:test';
+import { WebSocketServer } from 'ws';
+import { EvenkeelError, evenkeel, type Attachable, type Evenkeel, type EvenkeelOptions } from './index.ts';
+
+const quick: EvenkeelOptions = { engine: 'memory', signals: [], drain: { deadlineMs: 400, noticeMs: 0, settleMs: 0 } };
+const open: { close(): unknown }[] = [];
+after(() => Promise.all(open.map((one) => one.close())));
+
+async function listening(options: EvenkeelOptions = quick): Promise<{ node: Evenkeel; server: Server }> {
+  const server = createServer((_, response) => response.end('hello'));
+  const node = evenkeel(options);
+  open.push(node, server);
+  node.attach(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { node, server };
+}
+
+const refused = (options: object, message: RegExp): void =>
+  assert.throws(
+    () => evenkeel(options),
+    (error) => EvenkeelError.is(error) && error.code === 'EVENKEEL_BAD_OPTION' && message.test(error.message),
+  );
+
+test('signals that nobody can catch, addresses too long for an engine and logs that lack a level are refused in one line', () => {
+  refused({ signals: ['SIGKILL'] }, /^signals\.0 is not right \(it must be a signal .*\), got "SIGKILL"$/);
+  refused({ signals: ['SIGFOO'] }, /signals\.0/);
+  refused({ address: 'x'.repeat(513) }, /^address /);
+  refused({ log: { info() {} } }, /^log .*must have debug, info, warn and error/);
+});
+
+test('attach says what it takes, whatever it is given', () => {
+  const node = evenkeel(quick);
+  open.push(node);
+  for (const wrong of [undefined, null, 7, {}, () => {}] as unknown[]) {
+    assert.throws(() => node.attach(wrong as Attachable), { code: 'EVENKEEL_NOT_SUPPORTED' });
+  }
+});
+
+test('a drain that was taken back leaves the servers listening, and the next one is a new one', async () => {
+  const { node, server } = await listening({ ...quick, drain: { deadlineMs: 60_000 } });
+  const drained = node.drain();
+  node.node.undrain();
+  await drained;
+  assert.deepEqual([server.listening, node.status().state], [true, 'up']);
+  const again = node.drain();
+  assert.notEqual(again, drained);
+  assert.equal(node.status().state, 'draining');
+});
+
+test('a signal whose drain was taken back does not end the process', async () => {
+  const { node, server } = await listening({ ...quick, signals: ['SIGUSR2'], drain: { deadlineMs: 60_000 } });
+  const begun = new Promise<void>((resolve) => void node.node.onDrain((what) => what === 'begun' && resolve()));
+  process.kill(process.pid, 'SIGUSR2');
+  await begun;
+  node.node.undrain();
+  await new Promise((resolve) => void setTimeout(resolve, 300));
+  assert.deepEqual([server.listening, node.status().state], [true, 'up']);
+});
+
+test('a drain closes the listening sockets of all attached servers, also that of a WebSocketServer with a port of its own', async () => {
+  const { node, server } = await listening();
+  const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(sockets, 'listening');
+  node.attach(sockets);
+  const closed = once(sockets, 'close');
+  await node.drain();
+  await closed;
+  assert.equal(server.listening, false);
+});
+
+test('a long name of a user is cut, so that tables of connections fit into a message', async () => {
+  const { node, server } = await listening();
+  server.on('request', (request) => node.setUser(request, 'x'.repeat(10_000)));
+  const { port } = server.address() as AddressInfo;
+  const agent = new Agent({ keepAlive: true });
+  open.push({ close: () => agent.destroy() });
+  await new Promise((resolve) => get({ port, host: '127.0.0.1', agent }, (response) => void response.resume().on('end', resolve)));
+  const [connection] = [...node.node.registry.all()];
+  assert.equal(connection.user?.length, 100);
+});
+
+test('detach of long ago does not touch what was attached since then', async () => {
+  const { node, server } = await listening();
+  const second = createServer();
+  const old = node.attach(second);
+  old.detach();
+  node.attach(second);
+  old.detach();
+  assert.throws(() => node.attach(second), { code: 'EVENKEEL_ALREADY_ATTACHED' });
+  assert.equal(server.listening, true);
+});
