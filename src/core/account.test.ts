@@ -138,3 +138,15 @@ test('with records lost or late, it comes back to the truth, and never holds mor
     assert.equal(inFlight(account), 0);
   });
 });
+
+test('churn that goes on for long is no landing either', () => {
+  let account = told100();
+  for (let s = 2; s < 10; s++) account = settle(account, [after(full, { shed: 100, closed: s * 50, opened: 5_000 + s * 50 }), empty], s * 1_000);
+  assert.equal(inFlight(account), 100);
+});
+
+test('what drains told is kept apart from moves', () => {
+  let account = began();
+  for (let s = 1; s <= 3; s++) account = settle(account, [after(full, { shed: s * 10, drained: s * 7 }), empty], s * 1_000);
+  assert.deepEqual([account.moves, account.drained], [30, 21]);
+});

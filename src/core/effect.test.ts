@@ -83,3 +83,17 @@ test('when membership changes the window starts afresh', () => {
   assert.equal(broken.window, null);
   assert.equal(course(broken, 15, 14, { gain: 0 }).strikes, 0);
 });
+
+test('clients that came back at first and then do not any more are noticed', () => {
+  let effect = course(noEffect, 0, 2 * windowS, { gain: 1 });
+  for (let s = 2 * windowS; s <= 5 * windowS; s++) {
+    effect = observeEffect(effect, { now: s * 1_000, excess: 1e6 - 10 * s, told: 10 * s, landed: 20 * windowS, odds: 1, comparable: true });
+  }
+  assert.equal(isIneffective(effect, 5 * windowS * 1_000), true);
+  assert.deepEqual(effect.last, { predicted: 150, measured: 0 });
+});
+
+test('the pause is over when its time has come', () => {
+  const effect = course(noEffect, 0, 3 * windowS, { gain: 0 });
+  assert.deepEqual([isIneffective(effect, effect.pausedUntil - 1), isIneffective(effect, effect.pausedUntil)], [true, false]);
+});

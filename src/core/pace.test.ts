@@ -92,3 +92,10 @@ test('the throttle stays within bounds and never changes twice in a window', () 
     });
   });
 });
+
+test('the throttle slows the pace, not the bound', () => {
+  const half: Throttle = { factor: 1 / 2, changedAt: 0 };
+  assert.equal(pace(paceDefaults, input(), half), 100);
+  assert.equal(pace({ ...paceDefaults, pacePerS: 400 }, input(), half), 200);
+  assert.equal(pace(paceDefaults, input({ excess: 1e6 }), half), 2_000);
+});

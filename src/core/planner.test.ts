@@ -231,3 +231,8 @@ test('10,000 nodes are planned within 50 ms (bench/planner.ts has the figure)', 
   const median = times.sort((a, b) => a - b)[3];
   assert.ok(median <= 50, `took ${median.toFixed(1)} ms`);
 });
+
+test('the excess is counted from the targets, whether it can move or not', () => {
+  const nodes = [fleetNode('n1', 300, { unmovable: 300 }), fleetNode('n2', 150), fleetNode('n3', 0)];
+  assert.equal(planned(nodes).excess, 150);
+});

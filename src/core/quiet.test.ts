@@ -59,3 +59,14 @@ test('of several reasons the one that people can do something about comes first'
   assert.equal(reason(busy, true), 'paused');
   assert.equal(reason(busy), 'drain');
 });
+
+test('while somebody drains it waits, even if it need not wait after', () => {
+  const draining = view([...two, record({ id: 'c', state: 'draining' })]);
+  assert.equal(quietReason(draining, false, NOW, { stableMs: 0, afterDrainMs: 0 }), 'drain');
+});
+
+test('a node that is kept running when it is empty holds up nobody once its time is over', () => {
+  const drained = (remainingMs: number): NodeRecord => record({ id: 'c', state: 'draining', drain: { remainingMs, perS: 0 } });
+  assert.equal(reason(view([...two, drained(1)])), 'drain');
+  assert.equal(reason(view([...two, drained(0)])), null);
+});

@@ -59,3 +59,18 @@ test('a verdict stands', () => {
   const verdicts: Trial[] = [{ state: 'safe' }, { state: 'cuts', node: 'b', lost: 30, connections: 100 }];
   for (const verdict of verdicts) assert.equal(stepTrial(verdict, [node('b', 0, 1_000)], true, 1e9), verdict);
 });
+
+test("it counts from its own beginning, not from the node's", () => {
+  const old = [node('a', 500, 9_000), node('b', 100, 4_000), node('c', 300, 700)];
+  const trial = stepTrial({ state: 'waiting' }, old, true, 1_000_000);
+  assert.equal(stepTrial(trial, old, true, 1_000_000 + TRIAL_MS - 1).state, 'running');
+  assert.equal(stepTrial(trial, old, true, 1_000_000 + TRIAL_MS).state, 'safe');
+  assert.equal(stepTrial(trial, [old[0], node('b', 79, 4_021), old[2]], true, 1_000_001).state, 'cuts');
+  assert.equal(stepTrial(trial, [old[0], node('b', 80, 4_020), old[2]], true, 1_000_001).state, 'running');
+});
+
+test('fifty connections are enough, also when the others have none', () => {
+  const trial = stepTrial({ state: 'waiting' }, [node('a', TRIAL_LEAST), node('b', 0), node('c', 0)], true, 0);
+  assert.equal(trial.state === 'running' && trial.node, 'a');
+  assert.equal(stepTrial(trial, [node('a', 20, 30), node('b', 0), node('c', 0)], true, 1_000).state, 'cuts');
+});
