@@ -15,6 +15,7 @@ test('the rate empties the node in two thirds of the time left', () => {
   assert.equal(drainRate(policy, 5_000, 2_000), 150);
   assert.equal(drainRate(policy, 15_000, 500), 75);
   assert.equal(drainRate(policy, 25_000, 1), Infinity);
+  assert.equal(drainRate(policy, 25_000, 0), 0, 'an empty node takes nothing of the pace of the others');
 });
 
 test('followed once a second, it leaves nobody for the settle phase', () => {

@@ -20,9 +20,10 @@ export function drainPhase(policy: DrainPolicy, elapsedMs: number): DrainPhase {
 
 /**
  * Goodbyes per second now: what empties the node in two thirds of the time left, so that HTTP clients that ask seldom get
- * more than one chance. From the settle phase on everybody who is left is told at once.
+ * more than one chance. From the settle phase on everybody who is left is told at once. An empty node needs none.
  */
 export function drainRate(policy: DrainPolicy, elapsedMs: number, remaining: number): number {
+  if (remaining === 0) return 0;
   const leftMs = policy.deadlineMs - policy.settleMs - Math.max(elapsedMs, policy.noticeMs);
   return leftMs <= 0 ? Infinity : (1.5 * remaining * 1000) / leftMs;
 }

@@ -59,7 +59,7 @@ export interface NodeRecord {
   readonly term: number;
   /** What the node has spent of its credit under that term, in the unit of its orders. */
   readonly spent: number;
-  /** Where a drain stands: when it must be done (ms from this record) and how fast it sheds. */
+  /** Where a drain stands: when it must be done (ms from this record; 0: its time is over) and how fast it sheds. */
   readonly drain: { readonly remainingMs: number; readonly perS: number } | null;
   /** True when clients of the node can be told where to go. */
   readonly directed: boolean;
@@ -152,9 +152,15 @@ export function observe(view: View, records: readonly NodeRecord[], time: { read
   return { nodes, changedAt: changed ? now : view.changedAt, freshAt, roll: nextRoll(view.roll, nodes, time), gone };
 }
 
+/**
+ * Whether the node empties itself now. One that an operator leaves running when it is empty says `draining` for as long as he
+ * likes; when its time is over nobody waits for it any more.
+ */
+export const empties = ({ state, drain }: NodeRecord): boolean => state === 'draining' && drain?.remainingMs !== 0;
+
 function nextRoll(roll: Roll, nodes: ReadonlyMap<string, Seen>, time: { readonly now: number; readonly wall: number }): Roll {
   for (const seen of nodes.values()) {
-    if (seen.record.state === 'draining') return { since: roll.since ?? time.wall, seenAt: time.now };
+    if (empties(seen.record)) return { since: roll.since ?? time.wall, seenAt: time.now };
   }
   return roll.since !== null && time.now - roll.seenAt > ROLL_OVER_MS ? { since: null, seenAt: roll.seenAt } : roll;
 }

@@ -1,5 +1,5 @@
 // When rebalancing waits, and why. Drains go on in quiet times; moves for evenness do not begin and a running plan stops.
-import { FRESH_MS, type View } from './membership.ts';
+import { empties, FRESH_MS, type View } from './membership.ts';
 
 export type QuietReason =
   /** An operator paused it, or it is switched off. */
@@ -37,7 +37,7 @@ export function quietReason(view: View, paused: boolean, now: number, policy: Qu
   let differ = false;
   let draining = false;
   for (const { record, presence } of view.nodes.values()) {
-    if (record.state === 'draining') draining = true;
+    if (empties(record)) draining = true;
     if (presence !== 'fresh' || record.state !== 'up') continue;
     up++;
     differ ||= version !== null && version !== record.version;
