@@ -29,7 +29,7 @@ const outOfRange: readonly (readonly [keyof typeof schemas, string, unknown, str
   ['rebalance', 'withinMs', 999, 'must be at least 1000'],
   ['rebalance', 'withinMs', 1_000.5, 'must be a whole number'],
   ['rebalance', 'withinMs', DAY + 1, `must be at most ${DAY}`],
-  ['rebalance', 'stepOut', 'maybe', 'must be of one of the kinds that the reference lists'],
+  ['rebalance', 'stepOut', 'maybe', 'must be of type boolean, or one of try'],
   ['rebalance', 'minInRotation', -1, 'must be at least 0'],
   ['rebalance', 'minInRotation', 1.1, 'must be at most 1'],
   ['rebalance', 'trialMs', 999, 'must be at least 1000'],

@@ -163,6 +163,8 @@ export function describeIssue(issue: z.core.$ZodIssue, input: unknown, name: str
     const keys = issue.keys.map((key) => [path, key].filter((part) => part !== '').join('.'));
     return `${keys.join(', ')} is not known here`;
   }
+  const inner = issue.code === 'invalid_union' ? issue.errors.map(([first]) => first).find((first) => first.path.length > 0) : undefined;
+  if (inner !== undefined) return describeIssue({ ...inner, path: [...issue.path, ...inner.path] }, input, name);
   const value = issue.path.reduce<unknown>((at, key) => (typeof at === 'object' && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined), input);
   return `${path || 'the input'} ${rule(issue)}, got ${shown(value)}`;
 }
@@ -172,8 +174,14 @@ function rule(issue: z.core.$ZodIssue): string {
   if (issue.code === 'too_big') return `must be at most ${issue.maximum}`;
   if (issue.code === 'invalid_type') return `must be ${issue.expected === 'int' ? 'a whole number' : `of type ${issue.expected}`}`;
   if (issue.code === 'invalid_value') return `must be one of ${issue.values.map(String).join(', ')}`;
-  if (issue.code === 'invalid_union') return 'must be of one of the kinds that the reference lists';
-  return `is not right (${issue.message})`;
+  if (issue.code === 'invalid_union') return `must be ${alternatives(issue)}`;
+  return issue.message.startsWith('it must ') ? issue.message.slice('it '.length) : `is not right (${issue.message})`;
+}
+
+/** What each kind of value that is allowed asks for. */
+function alternatives(issue: z.core.$ZodIssueInvalidUnion): string {
+  if ('options' in issue && Array.isArray(issue.options)) return `one of ${issue.options.join(', ')}`;
+  return issue.errors.map(([first]) => rule(first).replace(/^must be /, '')).join(', or ');
 }
 
 function shown(value: unknown): string {

@@ -28,7 +28,7 @@ const refused = (options: object, message: RegExp): void =>
   );
 
 test('signals that nobody can catch, addresses too long for an engine and logs that lack a level are refused in one line', () => {
-  refused({ signals: ['SIGKILL'] }, /^signals\.0 is not right \(it must be a signal .*\), got "SIGKILL"$/);
+  refused({ signals: ['SIGKILL'] }, /^signals\.0 must be a signal of this system that a process can catch, got "SIGKILL"$/);
   refused({ signals: ['SIGFOO'] }, /signals\.0/);
   refused({ address: 'x'.repeat(513) }, /^address /);
   refused({ log: { info() {} } }, /^log .*must have debug, info, warn and error/);

@@ -176,6 +176,7 @@ export class Measure {
   }
 
   #maxDeviation(): number {
+    if (this.#fleet.crowd.count === 0) return 0;
     const nodes = this.#truth('connections').filter((node) => node.role === 'up');
     const weights = nodes.reduce((sum, node) => sum + node.weight, 0);
     return nodes.reduce((most, node) => Math.max(most, Math.abs((node.amount * weights) / (this.#fleet.crowd.count * node.weight) - 1)), 0);

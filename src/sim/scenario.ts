@@ -19,7 +19,12 @@ const loadSchema = z
   .default({ distribution: 'constant', alpha: 1.2, maxShare: 0.01 });
 
 const backoffSchema = z
-  .strictObject({ kind: z.enum(['full-jitter', 'fixed']).default('full-jitter'), baseS: seconds.default(0.5), capS: seconds.default(30), spread: z.boolean().default(true) })
+  .strictObject({
+    kind: z.enum(['full-jitter', 'fixed']).default('full-jitter'),
+    baseS: seconds.default(0.5),
+    capS: seconds.default(30),
+    spread: z.boolean().default(true),
+  })
   .default({ kind: 'full-jitter', baseS: 0.5, capS: 30, spread: true });
 
 const clientsSchema = z.strictObject({
@@ -51,7 +56,19 @@ const eventSchema = z.strictObject({
 });
 
 /** Knobs of the peers' policies; what each means stands in `sim/policies/`. */
-type PeerKnob = 'maxRequests' | 'maxAgeS' | 'jitter' | 'evictPerS' | 'absThreshold' | 'relThreshold' | 'healthWaitS' | 'startS' | 'durationS' | 'threshold' | 'shedRate' | 'minConns';
+type PeerKnob =
+  | 'maxRequests'
+  | 'maxAgeS'
+  | 'jitter'
+  | 'evictPerS'
+  | 'absThreshold'
+  | 'relThreshold'
+  | 'healthWaitS'
+  | 'startS'
+  | 'durationS'
+  | 'threshold'
+  | 'shedRate'
+  | 'minConns';
 
 const peerKnobs: Record<PeerKnob, z.ZodType> = {
   maxRequests: z.number().int().min(1).optional(),
@@ -72,7 +89,9 @@ const evenkeelKnobs = (rebalanceSchema as unknown as z.ZodObject).shape;
 
 const policySchema = z.discriminatedUnion('name', [
   z.strictObject({ name: z.literal('evenkeel'), ...evenkeelKnobs, drainS: seconds.gt(0).optional() }),
-  ...(['none', 'max-requests', 'max-age', 'emqx', 'nats', 'piko'] as const).map((name) => z.strictObject({ name: z.literal(name), ...knobsOf(name), drainS: seconds.gt(0).optional() })),
+  ...(['none', 'max-requests', 'max-age', 'emqx', 'nats', 'piko'] as const).map((name) =>
+    z.strictObject({ name: z.literal(name), ...knobsOf(name), drainS: seconds.gt(0).optional() }),
+  ),
 ]);
 
 function knobsOf(name: PolicyName): Record<string, z.ZodType> {
@@ -86,7 +105,9 @@ function knobsOf(name: PolicyName): Record<string, z.ZodType> {
 }
 
 /** The policy with its knobs: the library's for `evenkeel`, the peer's own for the others. */
-export type ScenarioPolicy = { readonly name: PolicyName; readonly drainS?: number | undefined } & RebalanceOptions & { readonly [K in PeerKnob]?: number | undefined };
+export type ScenarioPolicy = { readonly name: PolicyName; readonly drainS?: number | undefined } & RebalanceOptions & {
+    readonly [K in PeerKnob]?: number | undefined;
+  };
 
 export interface ScenarioNode {
   readonly id: string;
@@ -116,7 +137,11 @@ export interface Scenario {
     readonly backoff: { readonly kind: 'full-jitter' | 'fixed'; readonly baseS: number; readonly capS: number; readonly spread: boolean };
   };
   readonly initial: 'even' | 'balancer' | { readonly [node: string]: number };
-  readonly balancer: { readonly kind: 'random' | 'round-robin' | 'least-connections' | 'directed'; readonly healthCheckS: number | null; readonly count: number };
+  readonly balancer: {
+    readonly kind: 'random' | 'round-robin' | 'least-connections' | 'directed';
+    readonly healthCheckS: number | null;
+    readonly count: number;
+  };
   readonly control: { readonly recordDelayS: number; readonly recordLoss: number; readonly recordReorder: number };
   readonly events: readonly ScenarioEvent[];
   readonly policy: ScenarioPolicy;
@@ -149,11 +174,17 @@ export function readScenario(input: unknown): Scenario {
   const result = fileSchema.safeParse(input);
   if (!result.success) throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(result.error.issues[0], input, ''));
   const file = result.data;
-  if ((file.nodes === undefined) === (file.nodeCount === undefined)) refuse('nodes', 'or nodeCount must be given, and not both', file.nodeCount ?? 'neither or both');
+  if ((file.nodes === undefined) === (file.nodeCount === undefined))
+    refuse('nodes', 'or nodeCount must be given, and not both', file.nodeCount ?? 'neither or both');
   const listed = file.nodes ?? Array.from({ length: file.nodeCount ?? 0 }, (_, i) => ({ id: `n${i + 1}`, weight: 1, acceptPerS: undefined }));
   const nodes = listed.map((node) => ({ id: node.id, weight: node.weight, acceptPerS: node.acceptPerS ?? file.acceptPerS }));
   const ids = new Set(nodes.map((node) => node.id));
-  if (ids.size !== nodes.length) refuse('nodes', 'must have different ids', nodes.map((node) => node.id));
+  if (ids.size !== nodes.length)
+    refuse(
+      'nodes',
+      'must have different ids',
+      nodes.map((node) => node.id),
+    );
   checkInitial(file.initial, ids, file.clients.count);
   checkEvents(file.events, ids);
   return {
@@ -167,17 +198,24 @@ export function readScenario(input: unknown): Scenario {
 
 function checkInitial(initial: Scenario['initial'], ids: ReadonlySet<string>, clients: number): void {
   if (typeof initial === 'string') return;
-  for (const node of Object.keys(initial)) if (!ids.has(node)) refuse(`initial.${node}`, `must be one of the nodes (${[...ids].slice(0, 5).join(', ')}, ...)`, node);
+  for (const node of Object.keys(initial))
+    if (!ids.has(node)) refuse(`initial.${node}`, `must be one of the nodes (${[...ids].slice(0, 5).join(', ')}, ...)`, node);
   const sum = Object.values(initial).reduce((a, b) => a + b, 0);
   if (sum !== clients) refuse('initial', `must sum to clients.count (${clients})`, sum);
 }
 
 function checkEvents(events: readonly ScenarioEvent[], ids: ReadonlySet<string>): void {
   const known = new Set(ids);
-  events.forEach((event, i) => {
+  const inOrder = events.map((event, i) => ({ event, i })).sort((a, b) => a.event.atS - b.event.atS);
+  for (const { event, i } of inOrder) {
     const needsNode = ['start', 'crash', 'pause', 'drain', 'stop'].includes(event.do);
     if (needsNode && event.node === undefined) refuse(`events.${i}.node`, `must be given for ${event.do}`, null);
-    if (event.do === 'add') known.add(event.node ?? `n${known.size + 1}`);
-    else if (event.node !== undefined && !known.has(event.node)) refuse(`events.${i}.node`, 'must be one of the nodes', event.node);
-  });
+    if (event.do === 'add') {
+      const added = event.node ?? `n${known.size + 1}`;
+      if (known.has(added)) refuse(`events.${i}.node`, 'must be a name that no other node has', added);
+      known.add(added);
+    } else if (event.node !== undefined && !known.has(event.node)) {
+      refuse(`events.${i}.node`, 'must be one of the nodes that are there by then', event.node);
+    }
+  }
 }
