@@ -55,6 +55,9 @@ export class Connection {
   /** Requests, streams or writes in progress. */
   inProgress = 0;
   user: string | null = null;
+  /** What the application said of it; it may say so before the connection counts. */
+  pinned = false;
+  weight = 1;
   /** Told, when it is asked to go, so that the application ends long responses or streams by itself. */
   onRetire: ((goodbye: Goodbye) => void) | null = null;
 

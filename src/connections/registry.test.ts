@@ -172,3 +172,24 @@ test('a thousand connections grow the house without losing anybody', () => {
   const all = Array.from({ length: 1_000 }, () => open());
   assert.deepEqual([...registry.all()], all);
 });
+
+test('what the application says of a connection that was just accepted holds once it counts', () => {
+  const { registry } = house();
+  const connection = registry.accept(websocket, null);
+  registry.pin(connection, true);
+  registry.weigh(connection, 7);
+  registry.admit(connection);
+  assert.deepEqual([registry.choice.countIn(List.pinned), registry.choice.weight], [1, 7]);
+  registry.pin(connection, false);
+  assert.equal(registry.choice.countIn(List.pinned), 0);
+});
+
+test('slow handshakes of a storm that is over are no strain any more', () => {
+  const { registry, clock } = house();
+  const slow = registry.accept(http1, null);
+  clock.advance(40_000);
+  registry.admit(slow);
+  assert.equal(registry.handshakeMs, 2_500);
+  clock.advance(15_001);
+  assert.equal(registry.handshakeMs, 0);
+});

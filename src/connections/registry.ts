@@ -16,6 +16,9 @@ export interface RegistryPorts {
   readonly left?: (connection: Connection, goodbye: Goodbye) => void;
 }
 
+/** A storm of handshakes that is over must not slow down what comes after it. */
+const HANDSHAKE_STALE_MS = 15_000;
+
 type Counts = { -readonly [K in keyof Totals]: Totals[K] };
 
 export class Registry {
@@ -32,6 +35,7 @@ export class Registry {
   readonly #leaving = new Set<Connection>();
   #nextId = 1;
   #handshakeMs = 0;
+  #admittedAt = -Infinity;
 
   constructor(ports: RegistryPorts) {
     this.#clock = ports.clock;
@@ -54,9 +58,9 @@ export class Registry {
     return this.#fresh.size;
   }
 
-  /** Moving average of the time from accept to the first real request, ms. */
+  /** Moving average of the time from accept to the first real request, ms; 0 when nobody came lately: nobody waits then. */
   get handshakeMs(): number {
-    return this.#handshakeMs;
+    return this.#clock.now() - this.#admittedAt > HANDSHAKE_STALE_MS ? 0 : this.#handshakeMs;
   }
 
   /** A connection was accepted. It counts only once `admit` says that it asked for something real. */
@@ -74,7 +78,9 @@ export class Registry {
     this.#fresh.delete(connection);
     connection.stage = 'open';
     connection.slot = this.#takeSlot(connection);
-    this.choice.add(connection.slot, { now, asks: connection.transport.manner === 'asks', rests: arrival.rests });
+    this.choice.add(connection.slot, { now, asks: connection.transport.manner === 'asks', rests: arrival.rests, weight: connection.weight });
+    if (connection.pinned) this.choice.pin(connection.slot, true, now);
+    this.#admittedAt = now;
     this.#handshakeMs += (now - connection.openedAt - this.#handshakeMs) / 16;
     this.totals.opened++;
     if (arrival.bounced) this.totals.bounced++;
@@ -119,10 +125,12 @@ export class Registry {
   }
 
   pin(connection: Connection, pinned: boolean): void {
+    connection.pinned = pinned;
     if (connection.stage === 'open') this.choice.pin(connection.slot, pinned, this.#clock.now());
   }
 
   weigh(connection: Connection, weight: number): void {
+    connection.weight = weight;
     if (connection.stage === 'open') this.choice.weigh(connection.slot, weight, this.#clock.now());
   }
 
