@@ -137,3 +137,9 @@ test('many nodes do not send their first move to the same target', () => {
   const first = new Set(Array.from({ length: 30 }, (_, seed) => new Dealer(seeded(seed)).deal(targets)?.id));
   assert.equal(first.size, 3);
 });
+
+test('a dealer forgets targets that are gone, however many there have been', () => {
+  const dealer = new Dealer(seeded(1));
+  for (let n = 0; n < 1_000; n++) dealer.deal([{ id: `pod-${n}`, address: 'a', share: 1 }]);
+  assert.ok(dealer.size < 20, `${dealer.size} targets are remembered`);
+});

@@ -79,6 +79,9 @@ export function allowance(standing: Standing, amount: number, now: number): numb
   return Math.max(0, Math.min(amount - order.floor, order.credit - standing.shed));
 }
 
+/** Targets that are remembered beyond those of the last deals. */
+const SPARE = 16;
+
 /**
  * Deals targets by their shares, evenly all along: after k deals each has had k * share, give or take one. Where it begins is
  * dealt too, or all nodes of a fleet would send their first move to the same target.
@@ -103,6 +106,18 @@ export class Dealer {
       }
     }
     if (best !== null) this.#owed.set(best.id, most - 1);
+    if (this.#owed.size > 2 * targets.length + SPARE) this.#forgetOthers(targets);
     return best;
+  }
+
+  /** Nodes come and go under new names; those that were no targets lately are owed nothing. */
+  #forgetOthers(targets: readonly OrderTarget[]): void {
+    const ids = new Set(targets.map(({ id }) => id));
+    for (const id of this.#owed.keys()) if (!ids.has(id)) this.#owed.delete(id);
+  }
+
+  /** Targets that are remembered. */
+  get size(): number {
+    return this.#owed.size;
   }
 }
