@@ -45,7 +45,7 @@ const nodeGauges: readonly Metric[] = [
     help: 'Connections that cannot be told to go now: silent HTTP, long responses, pinned, at rest after a move.',
     read: (facts) => facts.unmovable,
   },
-  { name: 'evenkeel_target', help: "The node's fair share now; absent while nobody coordinates.", read: (facts) => facts.target },
+  { name: 'evenkeel_target', help: "The node's fair share now; absent while no order is in force, as in a fleet that is even.", read: (facts) => facts.target },
   { name: 'evenkeel_load', help: "The node's load score; 1 is full, unless the application reports a number of its own.", read: (facts) => facts.load },
   { name: 'evenkeel_capacity', help: 'How much of the whole the node should carry, relative to the others.', read: (facts) => facts.capacity },
   { name: 'evenkeel_strain_event_loop_delay_seconds', help: 'Moving average of the delay of the event loop.', read: (facts) => facts.eventLoopDelayMs / 1000 },
