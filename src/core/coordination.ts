@@ -37,7 +37,16 @@ export interface CoordinationInput {
 
 type Phase =
   | { readonly state: 'idle' }
-  | { readonly state: 'moving'; readonly plan: string; readonly elapsedMs: number; readonly largest: number; readonly shedding: ReadonlySet<string> };
+  | {
+      readonly state: 'moving';
+      readonly plan: string;
+      readonly elapsedMs: number;
+      readonly largest: number;
+      /** Who sheds now. */
+      readonly shedding: ReadonlySet<string>;
+      /** Who of them sheds down to its target. */
+      readonly givers: ReadonlySet<string>;
+    };
 
 /** What the coordinator makes of the fleet, for people. */
 export interface Outlook {
@@ -123,7 +132,7 @@ export class Coordination {
     const flying = inFlight(this.#account);
     const nodes = seen.map((one) => nodeOf(one, now, policy));
     const landing = this.#landing(fresh, policy, now);
-    const shedding = this.#phase.state === 'moving' ? this.#phase.shedding : null;
+    const shedding = this.#phase.state === 'moving' ? this.#phase.givers : null;
     const byLoad = policy.balanceBy === 'load';
     const loadPerConnection = byLoad ? averageLoad(seen) : 1;
     const planned = plan(
@@ -177,11 +186,21 @@ export class Coordination {
       // Its time passes slower while the pace is throttled: a plan that is late must not undo what protects the receivers.
       const elapsedMs = this.#phase.elapsedMs + passedS * 1000 * this.#throttle.factor;
       const largest = Math.max(this.#phase.largest, planned.moves);
-      this.#phase = shedding.size === 0 && landed ? { state: 'idle' } : { ...this.#phase, elapsedMs, largest, shedding };
+      const givers = this.#givers(sheds, situation, this.#phase.givers);
+      this.#phase = shedding.size === 0 && landed ? { state: 'idle' } : { ...this.#phase, elapsedMs, largest, shedding, givers };
     } else if (shedding.size > 0) {
       this.#plans++;
-      this.#phase = { state: 'moving', plan: `${this.#term}.${this.#plans}`, elapsedMs: 0, largest: planned.moves, shedding };
+      this.#phase = { state: 'moving', plan: `${this.#term}.${this.#plans}`, elapsedMs: 0, largest: planned.moves, shedding, givers: shedding };
     }
+  }
+
+  /**
+   * Who sheds down to its target. A node that was merely overfilled by what others shed goes only as far as is tolerated:
+   * else each would overfill the next, and the end of a plan would shuffle connections for the sake of a percent or two.
+   */
+  #givers(sheds: readonly Shed[], { plan: planned, policy }: Situation, before: ReadonlySet<string>): ReadonlySet<string> {
+    const beyondStart = ({ id, count }: Shed): boolean => count > (planned.targets.get(id) ?? 0) * policy.plan.start;
+    return new Set(sheds.filter((shed) => before.has(shed.id) || beyondStart(shed)).map(({ id }) => id));
   }
 
   #observeArrivals(situation: Situation): void {

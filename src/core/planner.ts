@@ -25,7 +25,7 @@ export interface PlanInput {
   readonly nodes: readonly FleetNode[];
   readonly inFlight: number;
   readonly landing: Landing;
-  /** Nodes that the running plan makes shed: they go on until they are at their target. null: no plan runs. */
+  /** Nodes that the running plan takes down to their target; others shed only what is not tolerated. null: no plan runs. */
   readonly shedding: ReadonlySet<string> | null;
   /** Connections come whole, load does not. */
   readonly unit: 'connections' | 'load';
