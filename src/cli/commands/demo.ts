@@ -78,7 +78,9 @@ async function headless(options: DemoOptions, ports: DemoPorts, json: boolean): 
   const stopped = interrupt.happened.then((signal) => {
     throw new EvenkeelError('EVENKEEL_LIMIT', `the demo was ended by ${signal} before it was done`);
   });
-  const report = await Promise.race([runScenario(demo, json ? () => {} : say), failed, stopped]);
+  // What went wrong is worth knowing also where only the figures are wanted.
+  const telling = { progress: json ? () => {} : say, trouble: (line: string) => void process.stderr.write(`${line}\n`) };
+  const report = await Promise.race([runScenario(demo, telling), failed, stopped]);
   say(json ? JSON.stringify(report) : table(report));
 }
 

@@ -38,8 +38,15 @@ const LONGEST_S = 120;
 /** The survivor is quiet again after the storm: only then do the others come back. */
 const CALM_MS = 3_000;
 
-/** Tells `progress` what happens, for people. */
-export async function runScenario(demo: Demo, progress: (line: string) => void): Promise<DemoReport> {
+/** Where lines for people go. */
+export interface Telling {
+  readonly progress: (line: string) => void;
+  /** What went wrong after t = 0. */
+  readonly trouble: (line: string) => void;
+}
+
+export async function runScenario(demo: Demo, telling: Telling): Promise<DemoReport> {
+  const { progress } = telling;
   const { clients } = demo.options;
   demo.startClients();
   await allConnected(demo, () => demo.connected);
@@ -63,7 +70,7 @@ export async function runScenario(demo: Demo, progress: (line: string) => void):
     () => `${others.length} servers must pass the health check again, got ${passing()}`,
   );
   progress('t = 0: the last of them passes the health check');
-  return measure(demo, progress);
+  return measure(demo, telling);
 }
 
 async function allConnected(demo: Demo, count: () => number): Promise<void> {
@@ -76,7 +83,7 @@ async function allConnected(demo: Demo, count: () => number): Promise<void> {
   );
 }
 
-async function measure(demo: Demo, progress: (line: string) => void): Promise<DemoReport> {
+async function measure(demo: Demo, { progress, trouble }: Telling): Promise<DemoReport> {
   const before = { at: demo.clock.now(), troubles: { ...demo.troubles }, ...mark(demo) };
   const samples: Sample[] = [];
   const take = (): void => {
@@ -86,7 +93,7 @@ async function measure(demo: Demo, progress: (line: string) => void): Promise<De
   };
   take();
   const sampling = demo.onSample(take);
-  const telling = demo.clock.every(1_000, () => progress(progressLine(samples.at(-1), demo)));
+  const ticking = demo.clock.every(1_000, () => progress(progressLine(samples.at(-1), demo)));
   for (;;) {
     await sleep(100);
     demo.mustBeOpen();
@@ -95,10 +102,10 @@ async function measure(demo: Demo, progress: (line: string) => void): Promise<De
     if (t >= LONGEST_S || (since !== null && t >= since + EVEN_FOR_S)) break;
   }
   sampling.stop();
-  telling.cancel();
+  ticking.cancel();
   for (const [what, times] of Object.entries(demo.troubles)) {
     const since = times - (before.troubles[what] ?? 0);
-    if (since > 0) progress(`since t = 0: ${since} x ${what}`);
+    if (since > 0) trouble(`since t = 0: ${since} x ${what}`);
   }
   return reportOf(demo, samples, before);
 }
