@@ -248,8 +248,9 @@ export class Coordination {
 
   #observeTrial(situation: Situation): void {
     const { stepOut, steering } = situation.policy;
-    if (stepOut !== 'try' || mostOut(situation.fresh.length, steering) < 1) return;
-    const quiet = situation.quiet === null && this.#phase.state === 'idle' && situation.plan.even;
+    if (stepOut !== 'try') return;
+    // A fleet that has shrunk so far that nobody may be out ends a trial that runs.
+    const quiet = mostOut(situation.fresh.length, steering) >= 1 && situation.quiet === null && this.#phase.state === 'idle' && situation.plan.even;
     const nodes = situation.fresh.map(({ record }) => ({ id: record.id, connections: record.connections, closed: record.totals.closed }));
     this.#trial = stepTrial(this.#trial, nodes, { now: situation.now, quiet, trialMs: steering.trialMs });
   }

@@ -28,16 +28,14 @@ function calmFor(fleet: ToyFleet, seconds: number): void {
 
 const network = fc.record({ loss: fc.constantFrom(0, 0.1, 0.3), delayS: fc.constantFrom(0, 1, 3), lagS: fc.constantFrom(0.2, 2, 10), seed: fc.nat(1e6) });
 const uneven = fc.array(fc.record({ count: fc.nat(1_500), weight: fc.constantFrom(1, 1, 2, 4) }), { minLength: 2, maxLength: 8 });
-const random = fc
-  .tuple(network, uneven, fc.constantFrom('directed', 'stepOut', 'lottery'))
-  .map(([net, nodes, landing]): ToyOptions & { landing: string } => ({
-    ...net,
-    landing,
-    counts: nodes.map(({ count }) => count),
-    weights: nodes.map(({ weight }) => weight),
-    directed: landing === 'directed',
-    stepOut: landing === 'stepOut',
-  }));
+const random = fc.tuple(network, uneven, fc.constantFrom('directed', 'stepOut', 'lottery')).map(([net, nodes, landing]): ToyOptions & { landing: string } => ({
+  ...net,
+  landing,
+  counts: nodes.map(({ count }) => count),
+  weights: nodes.map(({ weight }) => weight),
+  directed: landing === 'directed',
+  stepOut: landing === 'stepOut',
+}));
 
 test('nobody gets lost or doubled, and nobody is driven below its target, in any fleet on any network', () => {
   always(
@@ -232,4 +230,16 @@ test('paused in mid-plan it stops, and goes on when it may', () => {
   fleet.paused = false;
   fleet.run(60);
   assert.ok(fleet.imbalance <= 1.02);
+});
+
+test('a trial ends when the fleet shrinks so far that nobody may be out of rotation', () => {
+  const fleet = new ToyFleet({ counts: [100, 100, 100], policy: { stepOut: 'try' } });
+  fleet.run(30);
+  const { trial } = fleet.outlook;
+  assert.ok(trial.state === 'running');
+  const tried = fleet.nodes.find(({ id }) => id === trial.node);
+  fleet.kill(fleet.nodes.find((node) => node !== tried) ?? fleet.nodes[0]);
+  fleet.run(60);
+  assert.equal(fleet.outlook.trial.state, 'waiting');
+  assert.equal(tried?.outAt, null, 'the node that was tried is back in rotation');
 });
