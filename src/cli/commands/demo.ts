@@ -79,8 +79,8 @@ async function headless(options: DemoOptions, ports: DemoPorts, json: boolean): 
     throw new EvenkeelError('EVENKEEL_LIMIT', `the demo was ended by ${signal} before it was done`);
   });
   // What went wrong is worth knowing also where only the figures are wanted.
-  const telling = { progress: json ? () => {} : say, trouble: (line: string) => void process.stderr.write(`${line}\n`) };
-  const report = await Promise.race([runScenario(demo, telling), failed, stopped]);
+  const trouble = (line: string): void => void process.stderr.write(`${line}\n`);
+  const report = await Promise.race([runScenario(demo, json ? () => {} : say, trouble), failed, stopped]);
   say(json ? JSON.stringify(report) : table(report));
 }
 

@@ -38,15 +38,10 @@ const LONGEST_S = 120;
 /** The survivor is quiet again after the storm: only then do the others come back. */
 const CALM_MS = 3_000;
 
-/** Where lines for people go. */
-export interface Telling {
-  readonly progress: (line: string) => void;
-  /** What went wrong after t = 0. */
-  readonly trouble: (line: string) => void;
-}
+type Say = (line: string) => void;
 
-export async function runScenario(demo: Demo, telling: Telling): Promise<DemoReport> {
-  const { progress } = telling;
+/** Tells `progress` what happens, and `trouble` what went wrong after t = 0, for people. */
+export async function runScenario(demo: Demo, progress: Say, trouble: Say = progress): Promise<DemoReport> {
   const { clients } = demo.options;
   demo.startClients();
   await allConnected(demo, () => demo.connected);
@@ -70,7 +65,7 @@ export async function runScenario(demo: Demo, telling: Telling): Promise<DemoRep
     () => `${others.length} servers must pass the health check again, got ${passing()}`,
   );
   progress('t = 0: the last of them passes the health check');
-  return measure(demo, telling);
+  return measure(demo, progress, trouble);
 }
 
 async function allConnected(demo: Demo, count: () => number): Promise<void> {
@@ -83,7 +78,7 @@ async function allConnected(demo: Demo, count: () => number): Promise<void> {
   );
 }
 
-async function measure(demo: Demo, { progress, trouble }: Telling): Promise<DemoReport> {
+async function measure(demo: Demo, progress: Say, trouble: Say): Promise<DemoReport> {
   const before = { at: demo.clock.now(), troubles: { ...demo.troubles }, ...mark(demo) };
   const samples: Sample[] = [];
   const take = (): void => {
