@@ -229,8 +229,24 @@ test('a long stream that listens for it is moved by an order', async () => {
   await until(() => node.registry.count === 1, 'the stream is open');
   node.retirement.start();
   node.retirement.obey(order({ floor: 0, credit: 1, perS: 50 }));
+  await until(() => node.registry.totals.shed === 1, 'it was told');
   assert.equal((await answer).body, 'event 1\nbye\n');
-  assert.equal(node.registry.totals.shed, 1);
+  node.retirement.stop();
+  caller.close();
+});
+
+test('a stream that is open keeps its connection from an order, the first stream too', async () => {
+  const { node, url } = await serve();
+  const caller = new Caller(url);
+  const answer = caller.ask({ ':path': '/?wait=400' });
+  await until(() => node.registry.count === 1, 'the stream is open');
+  assert.equal(node.registry.choice.tellable, 0);
+  node.retirement.start();
+  node.retirement.obey(order({ floor: 0, credit: 1, perS: 50 }));
+  await pause(250);
+  assert.equal(node.registry.count, 1);
+  assert.equal((await answer).status, 200);
+  await until(() => node.registry.totals.shed === 1, 'once it is idle it goes');
   node.retirement.stop();
   caller.close();
 });
@@ -304,12 +320,12 @@ test('cut ends a connection at once, with streams open', async () => {
 test('a connection weighs what it asks per second, unless the user says otherwise', async () => {
   const { node, url } = await serve({ limits: { pingMs: 200 } });
   const heavy = new Caller(url);
-  const light = new Caller(url);
-  await light.ask();
+  const named = new Caller(url);
+  await named.ask();
   const own = first(node);
   node.registry.weigh(own, 7);
   for (let i = 0; i < 30; i++) {
-    await heavy.ask();
+    await Promise.all([heavy.ask(), named.ask()]);
     await pause(40);
   }
   const weights = [...node.registry.choice.slots()].map((slot) => node.registry.choice.links.weight[slot]).sort((a, b) => b - a);
@@ -319,7 +335,7 @@ test('a connection weighs what it asks per second, unless the user says otherwis
     `about 20 streams per second: ${weights}`,
   );
   heavy.close();
-  light.close();
+  named.close();
 });
 
 test('nghttp, which asks once, is served while its connection is told', async (t) => {

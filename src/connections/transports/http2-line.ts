@@ -81,10 +81,13 @@ export class Line {
     return this.#passage?.unsent ?? this.socket.writableLength;
   }
 
-  /** A stream that the application is to serve. */
+  /** A stream begins that the application is to serve. */
   serve(): void {
     const { connection } = this;
-    this.#ports.registry.admit(connection);
+    const { registry } = this.#ports;
+    // In this order: one that is counted only while a stream is open already would pass for idle.
+    registry.admit(connection);
+    registry.began(connection);
     connection.requests++;
     this.#streams++;
     this.#reckon(connection.lastReadAt);
@@ -97,6 +100,11 @@ export class Line {
     // Age has a wheel of its own.
     const due: GoodbyeReason | null = verdict(span, connection.requests, 0);
     return this.#ports.retirement.ask(connection.slot, due);
+  }
+
+  /** A stream begins that we answer ourselves. */
+  answer(): void {
+    this.#ports.registry.began(this.connection);
   }
 
   ended(): void {

@@ -195,11 +195,11 @@ class Http2Transport implements Transport {
     // One that was open when the server was attached is counted from its next stream on.
     const line = lineOf(session) ?? this.#accept(session as ServerHttp2Session);
     const { connection } = line;
-    this.#ports.registry.began(connection);
     linkTo(stream, connection);
     stream.on('close', this.#onStreamClose);
     const answer = this.#ports.probe(pathOf(headers[':path'] ?? ''));
     if (answer !== null) {
+      line.answer();
       answerProbe(stream, answer);
       return true;
     }
