@@ -32,7 +32,7 @@ export interface CoordinatorPorts {
 type Office =
   | { readonly state: 'stopped' }
   | { readonly state: 'candidate' }
-  | { readonly state: 'leading'; readonly fence: number; readonly coordination: Coordination; readonly since: number };
+  | { readonly state: 'leading'; readonly fence: number; readonly term: number; readonly coordination: Coordination; readonly since: number };
 
 export class Coordinator {
   readonly #ports: CoordinatorPorts;
@@ -101,6 +101,8 @@ export class Coordinator {
     const records = await engine.listMembers();
     const settings = await readSettings(engine);
     if (!this.leads) return;
+    // An engine that forgot showed only some of the records when this node took office.
+    if (records.some((record) => record.term > leading.term)) return this.#stepDown('a node has seen a higher term');
     const time = { now: clock.now(), wall: clock.wallTime() };
     const before = this.#view;
     this.#view = observe(before, records, time);
@@ -138,7 +140,7 @@ export class Coordinator {
     this.#view = observe(emptyView(time.now, await readRoll(engine, time)), records, time);
     const term = Math.max(fence, this.#ports.term(), ...records.map((record) => record.term)) + 1;
     const coordination = new Coordination({ id, term, trial: await readTrial(engine) });
-    const leading: Office = { state: 'leading', fence, coordination, since: time.now };
+    const leading: Office = { state: 'leading', fence, term, coordination, since: time.now };
     // Somebody may have called stop() while we waited.
     if (this.#stopped) return null;
     this.#office = leading;
