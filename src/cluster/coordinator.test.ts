@@ -109,12 +109,27 @@ test('the engine is gone: orders lapse, nobody sheds, everybody goes on; when it
 });
 
 test('an engine that forgot its fence does not bring old terms back: the term is above all that records have seen', async () => {
-  const cluster = new Cluster([10, 0, 0]);
-  const [first] = cluster.nodes;
-  first.standing = { state: 'none', term: 41 };
-  for (const node of cluster.nodes) await node.start();
-  await cluster.run(3);
-  assert.ok((first.orders.at(-1)?.term ?? 0) > 41);
+  const cluster = new Cluster([0, 0, 1_000]);
+  const [first, second, old] = cluster.nodes;
+  old.standing = { state: 'none', term: 41 };
+  old.member.start();
+  await cluster.run(1);
+  for (const node of [first, second]) await node.start();
+  await cluster.run(10);
+  assert.equal(cluster.leader, first);
+  assert.ok((second.orders.at(-1)?.term ?? 0) > 41);
+});
+
+test('a node that has seen a higher term and comes later is led again, under a term above it', async () => {
+  const cluster = new Cluster([0, 0, 1_000]);
+  const [first, second, old] = cluster.nodes;
+  for (const node of [first, second]) await node.start();
+  await cluster.run(5);
+  old.standing = { state: 'none', term: 41 };
+  await old.start();
+  await cluster.run(40);
+  assert.equal(cluster.leaders.length, 1);
+  assert.ok(old.shed > 600, `${old.shed} moves`);
 });
 
 test('a coordinator that lay still for longer than its lease begins a new term, even if nobody took over', async () => {

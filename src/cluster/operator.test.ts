@@ -72,6 +72,15 @@ test('a node is asked and answers', async () => {
   assert.deepEqual(await outcome(operator.ask('a', 'drain', { keepRunning: true })), ['drain', { keepRunning: true }]);
 });
 
+test('a question that was answered, or could not be sent, leaves no timer behind', async () => {
+  const { clock, engine, operator } = await house(() => ({ value: 1 }));
+  await operator.ask('a', 'x');
+  assert.equal(clock.nextAt(), Infinity);
+  engine.send = () => Promise.reject(new Error('away'));
+  await assert.rejects(operator.ask('a', 'x'), { code: 'EVENKEEL_NO_ANSWER' });
+  assert.equal(clock.nextAt(), Infinity);
+});
+
 test('questions at the same time get each its own answer', async () => {
   const { operator, outcome } = await house(({ verb }) => ({ value: verb }));
   assert.deepEqual(await outcome(Promise.all(['x', 'y', 'z'].map((verb) => operator.ask('a', verb)))), ['x', 'y', 'z']);

@@ -3,9 +3,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { Coordination } from '../../src/core/coordination.ts';
 import { noiseFloor } from '../../src/core/fleet.ts';
+import { emptyView, observe } from '../../src/core/membership.ts';
+import { coordinationPolicy } from '../../src/core/options.ts';
 import { paceDefaults } from '../../src/core/pace.ts';
 import { always } from '../property.ts';
+import { nodeRecord } from './records.ts';
 import { ToyFleet, type ToyOptions } from './toy-fleet.ts';
 
 const LATER = 600;
@@ -99,6 +103,26 @@ test('lottery: moves come near C * max(1 - c/t), and it ends within the noise', 
     assert.ok(fleet.imbalance <= 1 + 2 * noiseFloor(5, 4_000), `${counts.join(' ')}: imbalance ${fleet.imbalance}`);
     assert.ok(fleet.moves <= 1.15 * limit, `${counts.join(' ')}: ${fleet.moves} moves, the limit is ${limit}`);
   }
+});
+
+test('lottery: what is still in flight when the last node has shed is part of the plan, too', () => {
+  for (const seed of [1, 2, 3]) {
+    const fleet = new ToyFleet({ counts: piled(50_000), lagS: 10, seed, policy: { pace: { ...paceDefaults, pacePerS: 1_000 } } }).run(150);
+    assert.ok(fleet.imbalance <= 1 + noiseFloor(5, 10_000), `seed ${seed}: ${fleet.imbalance}`);
+  }
+});
+
+test('a node that cannot shed gets no more credit than it has excess, however long it takes', () => {
+  const brain = new Coordination({ id: 'n1', term: 1, trial: { state: 'waiting' } });
+  let view = emptyView(0);
+  let credit = 0;
+  for (let s = 1; s <= 200; s++) {
+    const records = [1_000, 0, 0, 0].map((connections, i) => nodeRecord({ id: `n${i + 1}`, connections, sequence: s, directed: true, term: 1 }));
+    const time = { now: s * 1_000, wall: s * 1_000 };
+    view = observe(view, records, time);
+    credit = brain.tick({ now: time.now, view, paused: false, policy: coordinationPolicy({}) }).orders.get('n1')?.credit ?? 0;
+  }
+  assert.equal(credit, 750);
 });
 
 test('once even, it plans nothing for ten minutes', () => {
