@@ -107,6 +107,11 @@ export class Retirement {
     return { remainingMs: Math.max(0, drain.policy.deadlineMs - elapsed), perS: this.#drainPerS(drain.policy, elapsed) };
   }
 
+  /** Nobody is to be told because of a drain or an order. Reads no clock: it is asked at every request. */
+  get isCalm(): boolean {
+    return this.#draining.state === 'no' && (this.#standing.state === 'none' || this.#standing.order.perS <= 0);
+  }
+
   obey(order: Order): void {
     const now = this.#clock.now();
     const before = this.#standing;
@@ -135,7 +140,7 @@ export class Retirement {
     if (this.#draining.state === 'draining') {
       if (this.#drainTurn(now)) return this.#goodbye('drain', null);
     } else {
-      const order = this.order;
+      const order = inForce(this.#standing, now);
       if (order !== null && this.#orderTurn(order, slot, now)) return this.#goodbye('rebalance', order);
     }
     // Age limits come last: one that is due waits for its turn. Requests are counted exactly.
@@ -184,6 +189,7 @@ export class Retirement {
     const perS = phase === 'notice' ? 0 : this.#drainPerS(policy, elapsed);
     this.#drainPace.setRate(perS, keptTurns(perS), now);
     if (phase === 'notice') return;
+    this.#herd.choice.wake(now);
     const all = phase !== 'goodbyes';
     const turns = all ? Infinity : this.#part(this.#drainPace.available(now));
     const { order } = this;

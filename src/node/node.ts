@@ -87,7 +87,7 @@ export class FleetNode {
       retirement: this.retirement,
       lifetime: settings.lifetime,
       limits: settings.transport,
-      probe: (path) => probeAnswer(path, { state: this.state, rotation: this.rotation }),
+      probe: (path) => probeAnswer(path, this),
     };
   }
 
