@@ -163,6 +163,18 @@ test('pinned and resting ones are not told when they ask', () => {
   assert.deepEqual([ask(0), ask(1), ask(2)?.reason], [null, null, 'rebalance']);
 });
 
+test('a drain tells those that rest from a move as well, long before its deadline', () => {
+  const { clock, choice, retirement, goodbyes } = herd({ told: 1 });
+  choice.remove(0);
+  choice.add(0, { now: 0, asks: false, rests: true });
+  retirement.beginDrain(drain);
+  clock.advance(drain.deadlineMs - drain.settleMs - 100);
+  assert.deepEqual(
+    goodbyes.map(({ reason }) => reason),
+    ['drain'],
+  );
+});
+
 test('one with bytes to be sent stays, and costs no credit', () => {
   const { clock, goodbyes, stubborn, retirement } = herd({ told: 3 });
   stubborn.add(0);

@@ -189,6 +189,7 @@ export class Retirement {
     const perS = phase === 'notice' ? 0 : this.#drainPerS(policy, elapsed);
     this.#drainPace.setRate(perS, keptTurns(perS), now);
     if (phase === 'notice') return;
+    this.#herd.choice.wake(now);
     const all = phase !== 'goodbyes';
     const turns = all ? Infinity : this.#part(this.#drainPace.available(now));
     const { order } = this;

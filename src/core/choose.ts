@@ -195,6 +195,14 @@ export class Choice {
     }
   }
 
+  /** Ends the rest of all: where a node is emptied, nobody stays behind because it has just come. */
+  wake(now: number): void {
+    for (let slot = this.#head[List.resting]; slot !== NIL; slot = this.#head[List.resting]) {
+      this.links.restUntil[slot] = 0;
+      this.#move(slot, this.#home(slot, now));
+    }
+  }
+
   /** Hands up to `count` of those that can be told to `take`, longest idle first; returns how many it took. */
   pick(count: number, take: (slot: number) => boolean): number {
     const left = this.#counts.slice();
