@@ -36,7 +36,7 @@ function herd(options: { readonly startMs?: number } = {}) {
   };
   const ages = new Ages({ clock, retirement: { mayAge } });
   const open = (): Connection => {
-    const connection = registry.accept('tcp', transport, null);
+    const connection = registry.accept(transport, null);
     registry.admit(connection);
     return connection;
   };

@@ -124,7 +124,10 @@ export class FleetNode {
     const { settings } = this;
     this.#phase = { state: 'up' };
     if (settings.transport.idleMs <= settings.balancerIdleMs) {
-      log.warn({ idleMs: settings.transport.idleMs, balancerIdleMs: settings.balancerIdleMs }, 'connections idle out here before they do at the balancer: expect 502s; raise lifetime.idleMs');
+      log.warn(
+        { idleMs: settings.transport.idleMs, balancerIdleMs: settings.balancerIdleMs },
+        'connections idle out here before they do at the balancer: expect 502s; raise lifetime.idleMs',
+      );
     }
     engine.onHealth((health) => this.#engineChanged(health));
     this.#sampler = clock.every(1_000, () => this.#sample());
@@ -145,7 +148,11 @@ export class FleetNode {
     const { log } = this.#ports;
     const connections = this.registry.count;
     const short = drainShortfall(drain, connections, goodbyesPerS);
-    if (short > 0) log.warn({ connections, short, goodbyesPerS, deadlineMs: drain.deadlineMs }, 'the drain cannot meet its deadline at its pace: some connections will be told all at once at its end');
+    if (short > 0)
+      log.warn(
+        { connections, short, goodbyesPerS, deadlineMs: drain.deadlineMs },
+        'the drain cannot meet its deadline at its pace: some connections will be told all at once at its end',
+      );
     log.info({ node: this.settings.id, connections, deadlineMs: drain.deadlineMs }, 'the drain begins');
     this.retirement.beginDrain(drain);
     const done = this.#awaitEmpty();
@@ -230,7 +237,10 @@ export class FleetNode {
   #audit(connection: Connection, goodbye: Goodbye): void {
     const { id } = this.settings;
     const to = goodbye.target?.id ?? 'anywhere';
-    this.#ports.log.info({ move: connection.id, user: connection.user, protocol: connection.protocol, from: id, to, reason: goodbye.reason, plan: goodbye.plan }, 'goodbye');
+    this.#ports.log.info(
+      { move: connection.id, user: connection.user, protocol: connection.protocol, from: id, to, reason: goodbye.reason, plan: goodbye.plan },
+      'goodbye',
+    );
     this.#goodbyes.emit({ connection, goodbye });
   }
 

@@ -21,7 +21,10 @@ export function attachTo(node: FleetNode, server: Attachable): Attachment {
   if (isHttp2(server)) return attachHttp2(server, transportPorts);
   if (server instanceof NetServer) return attachTcp(server, transportPorts, { halfClose: settings.halfClose });
   if (isWebSocketServer(server)) return attachWebSocket(server, transportPorts, { lateMessages: settings.lateMessages });
-  throw new EvenkeelError('EVENKEEL_NOT_SUPPORTED', `attach() must be given a server of node:http, https, http2, net, tls or a WebSocketServer of ws, got ${shown(server)}`);
+  throw new EvenkeelError(
+    'EVENKEEL_NOT_SUPPORTED',
+    `attach() must be given a server of node:http, https, http2, net, tls or a WebSocketServer of ws, got ${shown(server)}`,
+  );
 }
 
 /** Only servers of node:http2 can change HTTP/2 settings; their classes are not exported. */

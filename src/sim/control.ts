@@ -48,8 +48,10 @@ export class Control {
   /** An engine of the fleet for one node. */
   engine(node: string): Engine {
     const inner = memoryEngine({ clock: this.#clock, store: this.#store });
-    const reach = <A extends unknown[], R>(call: (...args: A) => Promise<R>) => (...args: A): Promise<R> =>
-      this.down || this.cut.has(node) ? Promise.reject(unreachable()) : call(...args);
+    const reach =
+      <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
+      (...args: A): Promise<R> =>
+        this.down || this.cut.has(node) ? Promise.reject(unreachable()) : call(...args);
     return {
       kind: 'memory',
       onHealth: inner.onHealth,

@@ -9,7 +9,10 @@ const DRAIN_S = 30;
 /** A process that is rolled comes back after this unless the event says otherwise. */
 const RESTART_S = 10;
 
-type Roll = { readonly state: 'none' } | { readonly state: 'draining'; readonly index: number; readonly restartS: number } | { readonly state: 'down'; readonly index: number; readonly restartS: number; readonly untilS: number };
+type Roll =
+  | { readonly state: 'none' }
+  | { readonly state: 'draining'; readonly index: number; readonly restartS: number }
+  | { readonly state: 'down'; readonly index: number; readonly restartS: number; readonly untilS: number };
 
 export class Events {
   readonly #fleet: SimFleet;
@@ -26,7 +29,8 @@ export class Events {
     this.#measure = measure;
     this.#pending = [...scenario.events];
     this.#drainMs = (scenario.policy.drainS ?? DRAIN_S) * 1000;
-    for (const event of scenario.events) measure.lastEventS = Math.max(measure.lastEventS, event.atS + (event.do === 'crash' || event.do === 'pause' ? (event.restartS ?? 0) : 0));
+    for (const event of scenario.events)
+      measure.lastEventS = Math.max(measure.lastEventS, event.atS + (event.do === 'crash' || event.do === 'pause' ? (event.restartS ?? 0) : 0));
   }
 
   /** Carries out what is due. Called before every step. */

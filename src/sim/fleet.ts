@@ -147,7 +147,13 @@ export class SimFleet {
   /** All connections of the node are reset. `restarting` nodes tell nobody; the clients find out by themselves. */
   loseClients(node: SimNode): void {
     const others = this.nodes.filter((other) => other !== node && other.up && !other.draining);
-    const spreadMs = this.#sdk && this.scenario.clients.backoff.spread ? crashSpreadMs(node.count, others.reduce((sum, other) => sum + other.acceptPerS, 0)) : 0;
+    const spreadMs =
+      this.#sdk && this.scenario.clients.backoff.spread
+        ? crashSpreadMs(
+            node.count,
+            others.reduce((sum, other) => sum + other.acceptPerS, 0),
+          )
+        : 0;
     const queued = node.queue.slice(node.queueHead);
     for (const client of node.life.choice.slots()) {
       this.#leaveNode(client);

@@ -23,7 +23,10 @@ test('what is found is made small: faults that play no part are left out', async
   const violation = await runWorld(broken);
   assert.ok(violation !== null, 'an engine that never comes back leaves the fleet without a coordinator');
   const small = await shrink({ world: broken, violation });
-  assert.deepEqual(small.world.faults.map(({ kind }) => kind), ['outage']);
+  assert.deepEqual(
+    small.world.faults.map(({ kind }) => kind),
+    ['outage'],
+  );
 });
 
 interface Canary {
@@ -36,7 +39,13 @@ interface Canary {
 }
 
 const canaries: readonly Canary[] = [
-  { name: 'the account forgets what is in flight', file: 'core/account.js', from: /export const inFlight = [^;]+;/, to: 'export const inFlight = () => 0;', seed: 51 },
+  {
+    name: 'the account forgets what is in flight',
+    file: 'core/account.js',
+    from: /export const inFlight = [^;]+;/,
+    to: 'export const inFlight = () => 0;',
+    seed: 51,
+  },
   { name: 'orders of an older term are obeyed', file: 'core/order.js', from: /if \(order\.term < held\.term\)\s+return standing;/, to: '', seed: 431 },
   { name: 'the noise of chance is not tolerated', file: 'core/fleet.js', from: /(export function noiseFloor\([^)]*\) \{)/, to: '$1 return 0;', seed: 12 },
 ];

@@ -23,7 +23,8 @@ async function reference(policy: object, change: object = {}): Promise<Report> {
 }
 
 const at = (report: Report, t: number): number => report.series.imbalance[report.series.tS.indexOf(t)];
-const near = (value: number, wanted: number, within: number): void => assert.ok(Math.abs(value - wanted) <= within, `${value} is not within ${within} of ${wanted}`);
+const near = (value: number, wanted: number, within: number): void =>
+  assert.ok(Math.abs(value - wanted) <= within, `${value} is not within ${within} of ${wanted}`);
 
 test('none: what a layer-4 balancer placed stays where it is', async () => {
   const report = await reference({ name: 'none' });
@@ -53,7 +54,11 @@ test('EMQX: 60 s wait, then 500/s until the donor is within a tenth of the other
   // x <= 1.1 (C - x) / 4 at x = 21,569: 78,431 evictions at 500/s.
   near(report.moves, CLIENTS - 21_569, 500);
   near(report.finalImbalance, 1.075, 0.01);
-  near(report.series.imbalance.findIndex((value) => value <= 1.1), 60 + 157, 12);
+  near(
+    report.series.imbalance.findIndex((value) => value <= 1.1),
+    60 + 157,
+    12,
+  );
 });
 
 test('NATS: kicks the excess once over the typed time, and what lands on the same server again stays', async () => {
@@ -67,5 +72,9 @@ test('Piko: 0.5 % of the average a second, one in five comes back, and it stops 
   const report = await reference({ name: 'piko' }, { durationS: 1500 });
   near(report.finalImbalance, 1.2, 0.01);
   // 76,000 to move at a net 80/s.
-  near(report.series.imbalance.findIndex((value) => value <= 1.201), 950, 25);
+  near(
+    report.series.imbalance.findIndex((value) => value <= 1.201),
+    950,
+    25,
+  );
 });

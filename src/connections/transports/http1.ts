@@ -6,7 +6,7 @@ import { Server as TlsServer } from 'node:tls';
 import type { Goodbye } from '../../core/goodbye.ts';
 import type { Connection, Transport, TransportFacts } from '../connection.ts';
 import type { Attachment, ProbeAnswer, TransportPorts } from '../ports.ts';
-import { Link, linkOf } from './http1-link.ts';
+import { Link, linkOf, linkOfResponse } from './http1-link.ts';
 
 /** Looks after the connections of `server`, of node:http or node:https, from now on. Closing the server stays with its owner. */
 export function attachHttp1(server: Server, ports: TransportPorts): Attachment {
@@ -131,7 +131,7 @@ class Http1Transport implements Transport {
 
   #requested(request: IncomingMessage, response: ServerResponse): boolean {
     // A listener of `checkContinue` handed on what has been here before.
-    if (linkOf(response) !== undefined) return true;
+    if (linkOfResponse(response) !== undefined) return true;
     // A server of HTTP/2 may hand its requests on to this one; they are not ours to end.
     if (request.httpVersionMajor !== 1) return true;
     const link = this.#link(request.socket);

@@ -65,7 +65,8 @@ export class Invariants {
     // Newcomers make a small fleet uneven again, and that is then rightly mended.
     if (moved > 0 && scenario.clients.churnPerMinute === 0) this.#broken('an even fleet plans nothing', `${moved} moves in the last ${REST_S} s`);
     if (this.#startedEven && books.moves > 0) this.#broken('what chance alone makes uneven is left alone', `${books.moves} moves`);
-    if (this.#most !== null && books.moves > this.#most) this.#broken('hardly more moves than are needed', `${books.moves} moves, ${Math.round(this.#most)} allowed`);
+    if (this.#most !== null && books.moves > this.#most)
+      this.#broken('hardly more moves than are needed', `${books.moves} moves, ${Math.round(this.#most)} allowed`);
     const leading = up.filter((node) => node.life.coordinator.leads).length;
     if (leading !== 1) this.#broken('exactly one node coordinates in the end', `${leading} lead`);
   }
@@ -94,7 +95,8 @@ export class Invariants {
     const all = crowd.tally.reduce((sum, count) => sum + count, 0);
     if (all !== crowd.count) this.#broken('no connection is lost from the account', `${all} of ${crowd.count} clients`);
     const held = nodes.reduce((sum, node) => sum + node.count, 0);
-    if (held !== crowd.tally[Doing.connected]) this.#broken('no connection is lost from the account', `nodes hold ${held}, clients ${crowd.tally[Doing.connected]}`);
+    if (held !== crowd.tally[Doing.connected])
+      this.#broken('no connection is lost from the account', `nodes hold ${held}, clients ${crowd.tally[Doing.connected]}`);
   }
 
   /** A node obeys the highest term it has seen, for as long as its process lives. */
@@ -129,7 +131,8 @@ export class Invariants {
     // Records are a second old, and may be late or lost besides: moves of that time are not known.
     const unknownS = 3 + scenario.control.recordDelayS + 4 * scenario.control.recordReorder + 10 * scenario.control.recordLoss;
     const slack = 3 + 0.02 * target + (this.#lastPerS() * unknownS * node.weight) / weights;
-    if (node.count < target - slack) this.#broken('no node is driven below its share', `${node.id} at ${node.count}, share ${Math.round(target)}, slack ${Math.round(slack)}`);
+    if (node.count < target - slack)
+      this.#broken('no node is driven below its share', `${node.id} at ${node.count}, share ${Math.round(target)}, slack ${Math.round(slack)}`);
   }
 
   /** Goodbyes of a window never exceed what the coordinators allowed in it, with one more for a change of coordinator. */

@@ -33,21 +33,37 @@ function actsOf(fault: Fault, fleet: SimFleet): Act[] {
   const { control } = fleet;
   switch (fault.kind) {
     case 'crash':
-      return [{ atS, act: () => crash(fleet, fault.node) }, { atS: atS + fault.restartS, act: () => fleet.find(fault.node).start() }];
+      return [
+        { atS, act: () => crash(fleet, fault.node) },
+        { atS: atS + fault.restartS, act: () => fleet.find(fault.node).start() },
+      ];
     case 'pause':
       return [{ atS, act: () => fleet.find(fault.node).pause(fault.forS * 1000) }];
     case 'partition':
-      return [{ atS, act: () => void control.cut.add(fault.node) }, { atS: atS + fault.forS, act: () => void control.cut.delete(fault.node) }];
+      return [
+        { atS, act: () => void control.cut.add(fault.node) },
+        { atS: atS + fault.forS, act: () => void control.cut.delete(fault.node) },
+      ];
     case 'outage':
-      return [{ atS, act: () => void (control.down = true) }, { atS: atS + fault.forS, act: () => void (control.down = false) }];
+      return [
+        { atS, act: () => void (control.down = true) },
+        { atS: atS + fault.forS, act: () => void (control.down = false) },
+      ];
     case 'slow':
-      return [{ atS, act: () => fleet.find(fault.node).slow(0.05) }, { atS: atS + fault.forS, act: () => fleet.find(fault.node).slow(1) }];
+      return [
+        { atS, act: () => fleet.find(fault.node).slow(0.05) },
+        { atS: atS + fault.forS, act: () => fleet.find(fault.node).slow(1) },
+      ];
     case 'skew':
       return [{ atS, act: () => fleet.find(fault.node).skew(fault.byS * 1000) }];
     case 'lease-loss':
       return [{ atS, act: () => control.loseLease(LEASE) }];
     case 'drain':
-      return [{ atS, act: () => fleet.find(fault.node).drain(20_000) }, { atS: atS + 20, act: () => end(fleet, fault.node) }, { atS: atS + 20 + fault.restartS, act: () => fleet.find(fault.node).start() }];
+      return [
+        { atS, act: () => fleet.find(fault.node).drain(20_000) },
+        { atS: atS + 20, act: () => end(fleet, fault.node) },
+        { atS: atS + 20 + fault.restartS, act: () => fleet.find(fault.node).start() },
+      ];
   }
 }
 

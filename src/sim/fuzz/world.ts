@@ -40,14 +40,25 @@ export function worldOf(seed: number): World {
     name: `fuzz-${seed}`,
     seed,
     durationS: DISTURBED_S + CALM_S,
-    nodes: Array.from({ length: nodes }, (_, i) => ({ id: `n${i + 1}`, weight: directed ? pick(random, [1, 1, 1, 2, 4]) : 1, acceptPerS: pick(random, [200, 1000, 2000]) })),
+    nodes: Array.from({ length: nodes }, (_, i) => ({
+      id: `n${i + 1}`,
+      weight: directed ? pick(random, [1, 1, 1, 2, 4]) : 1,
+      acceptPerS: pick(random, [200, 1000, 2000]),
+    })),
     clients: { count, protocol, heartbeatS: pick(random, [1, 5, 10]), churnPerMinute: pick(random, [0, 0, 0.01]) },
     initial: pick(random, [{ n1: count }, { n1: count }, 'even', 'balancer', 'balancer'] as const),
-    balancer: directed ? { kind: 'directed', healthCheckS: 1 } : { kind: pick(random, ['random', 'random', 'round-robin'] as const), healthCheckS: pick(random, [1, 2, 5]) },
+    balancer: directed
+      ? { kind: 'directed', healthCheckS: 1 }
+      : { kind: pick(random, ['random', 'random', 'round-robin'] as const), healthCheckS: pick(random, [1, 2, 5]) },
     control: { recordDelayS: pick(random, [0, 0, 0.5]), recordLoss: pick(random, [0, 0, 0.1]), recordReorder: pick(random, [0, 0, 0.1]) },
     policy: { name: 'evenkeel', stepOut, movesPerConnection: null, ...(random.next() < 0.3 ? { pacePerS: pick(random, [20, 100, 500]) } : {}) },
   };
-  const links: LinkFaults = { recordDuplicate: pick(random, [0, 0.1]), orderLoss: pick(random, [0, 0, 0.2]), orderDuplicate: pick(random, [0, 0.3]), orderDelayS: pick(random, [0, 0, 1]) };
+  const links: LinkFaults = {
+    recordDuplicate: pick(random, [0, 0.1]),
+    orderLoss: pick(random, [0, 0, 0.2]),
+    orderDuplicate: pick(random, [0, 0.3]),
+    orderDelayS: pick(random, [0, 0, 1]),
+  };
   const faults = Array.from({ length: random.next() < 0.4 ? 0 : 1 + below(random, 5) }, () => faultOf(random, nodes)).sort((a, b) => a.atS - b.atS);
   return { seed, scenario, links, faults, calmFromS: DISTURBED_S };
 }
