@@ -12,7 +12,7 @@ import { mustHave, wrk } from './wrk.ts';
 
 const SERVER_CORE = 0;
 const CLIENT_CORE = 1;
-const WARM_UP_S = 2;
+const WARM_UP_S = 4;
 const BATCHES = 12;
 
 /** CPU per request of the bare server and of the variant, us. */
@@ -113,7 +113,7 @@ async function inProcess(pairs: number): Promise<object[]> {
 const met = (value: number, target: number | null): string => (target === null ? '' : value <= target ? 'yes' : 'no');
 
 mustHave('wrk', 'taskset');
-const [rounds, seconds, connections, pairs] = numbersFrom(process.argv.slice(2), [16, 3, 64, 15]);
+const [rounds, seconds, connections, pairs] = numbersFrom(process.argv.slice(2), [12, 3, 64, 15]);
 console.log(machine());
 console.log(`wrk -t1 -c${connections} on each server of a pair, ${rounds} rounds of ${seconds} s for each variant; median (least to most)`);
 console.table(await overSockets(rounds, seconds, connections));

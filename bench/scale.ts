@@ -69,7 +69,7 @@ function rowsOf(result: ScaleResult): Record<string, string | number> {
     'clients left outside': result.clientsOutside,
     heartbeats: result.requests,
     'failed heartbeats': result.failedRequests,
-    'connecting troubles': JSON.stringify(result.latencyTroubles),
+    'troubles since t = 0': JSON.stringify(result.troubles),
     'per server': result.perServer.join(' '),
     processes: result.processes,
   };

@@ -20,7 +20,8 @@ export interface ScaleResult {
   readonly clientsOutside: number;
   readonly requests: number;
   readonly failedRequests: number;
-  readonly latencyTroubles: Readonly<Record<string, number>>;
+  /** What went wrong since t = 0 at clients and forwarders, whether a request failed with it or not. */
+  readonly troubles: Readonly<Record<string, number>>;
   readonly perServer: readonly number[];
   readonly processes: number;
 }
@@ -99,7 +100,7 @@ async function measured(fleet: ScaleFleet, handshakes: Handshakes, progress: (li
     () => `${servers} servers pass the health check`,
   );
   progress('t = 0: all servers pass the health check everywhere');
-  const atStart = { ...countsOf(fleet), connections: fleet.connections };
+  const atStart = { ...countsOf(fleet), connections: fleet.connections, troubles: troublesOf(fleet) };
   const samples = await evening(fleet, atStart.shed);
   const atEnd = countsOf(fleet);
   const { closeCodes, connected } = fleet.account;
@@ -118,7 +119,7 @@ async function measured(fleet: ScaleFleet, handshakes: Handshakes, progress: (li
     clientsOutside: clients - connected,
     requests: atEnd.requests - atStart.requests,
     failedRequests: atEnd.failedRequests - atStart.failedRequests,
-    latencyTroubles: { ...fleet.account.failures, ...fleet.troubles },
+    troubles: since(atStart.troubles, troublesOf(fleet)),
     perServer: fleet.connections,
     processes: fleet.processes,
   };
@@ -142,6 +143,13 @@ async function evening(fleet: ScaleFleet, shedBefore: number): Promise<Sample[]>
 function countsOf(fleet: ScaleFleet): { shed: number; bounced: number; forced: number; requests: number; failedRequests: number } {
   const { requests, failedRequests } = fleet.account;
   return { shed: sumOf(fleet, 'shed'), bounced: sumOf(fleet, 'bounced'), forced: sumOf(fleet, 'forced'), requests, failedRequests };
+}
+
+const troublesOf = (fleet: ScaleFleet): Record<string, number> => ({ ...fleet.account.failures, ...fleet.troubles });
+
+function since(before: Readonly<Record<string, number>>, now: Readonly<Record<string, number>>): Record<string, number> {
+  const more = Object.entries(now).map(([what, times]): [string, number] => [what, times - (before[what] ?? 0)]);
+  return Object.fromEntries(more.filter(([, times]) => times > 0));
 }
 
 function sumOf(fleet: ScaleFleet, what: 'connections' | 'opened' | 'shed' | 'bounced' | 'forced'): number {
