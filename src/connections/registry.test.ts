@@ -129,10 +129,10 @@ test('unmovable ones are those that are pinned, silent for a minute, or long at 
   assert.deepEqual([registry.count, registry.choice.unmovable, registry.choice.tellable], [4, 3, 1]);
 });
 
-test('it knows how long clients take to their first request', () => {
+test('it knows how long clients that speak at once take to their first request', () => {
   const { clock, registry } = house();
   for (let i = 0; i < 100; i++) {
-    const connection = registry.accept(http1, null);
+    const connection = registry.accept(websocket, null);
     clock.advance(80);
     registry.admit(connection);
   }
@@ -184,9 +184,17 @@ test('what the application says of a connection that was just accepted holds onc
   assert.equal(registry.choice.countIn(List.pinned), 0);
 });
 
+test('an HTTP/1.1 connection that was opened in advance is no slow handshake', () => {
+  const { registry, clock } = house();
+  const early = registry.accept(http1, null);
+  clock.advance(40_000);
+  registry.admit(early);
+  assert.equal(registry.handshakeMs, 0);
+});
+
 test('slow handshakes of a storm that is over are no strain any more', () => {
   const { registry, clock } = house();
-  const slow = registry.accept(http1, null);
+  const slow = registry.accept(websocket, null);
   clock.advance(40_000);
   registry.admit(slow);
   assert.equal(registry.handshakeMs, 2_500);

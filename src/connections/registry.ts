@@ -80,10 +80,16 @@ export class Registry {
     connection.slot = this.#takeSlot(connection);
     this.choice.add(connection.slot, { now, asks: connection.transport.manner === 'asks', rests: arrival.rests, weight: connection.weight });
     if (connection.pinned) this.choice.pin(connection.slot, true, now);
-    this.#admittedAt = now;
-    this.#handshakeMs += (now - connection.openedAt - this.#handshakeMs) / 16;
+    this.#observeHandshake(connection, now);
     this.totals.opened++;
     if (arrival.bounced) this.totals.bounced++;
+  }
+
+  /** HTTP/1.1 and TCP clients open connections in advance and speak when they like: their silence is no strain of ours. */
+  #observeHandshake(connection: Connection, now: number): void {
+    if (connection.protocol === 'http1' || connection.protocol === 'tcp') return;
+    this.#admittedAt = now;
+    this.#handshakeMs += (now - connection.openedAt - this.#handshakeMs) / 16;
   }
 
   /** The connection changed its protocol (HTTP/1.1 upgraded to WebSocket): same connection, other manners. */

@@ -7,7 +7,7 @@ export type NodeState = 'up' | 'draining' | 'left';
 export interface Strain {
   /** Mean delay of the event loop over the last second, ms. */
   readonly eventLoopDelayMs: number;
-  /** Mean time from accept to the first real request or finished handshake, ms. */
+  /** Mean time from accept to the first real request of connections whose clients speak at once, ms. */
   readonly handshakeMs: number;
   /** Connections or handshakes refused per second. */
   readonly refusedPerS: number;

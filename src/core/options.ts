@@ -44,7 +44,7 @@ export interface RebalanceOptions {
   readonly afterDrainMs?: number | undefined;
   /** A receiver whose event loop runs later than this suffers and halves the pace, ms. Default 250. */
   readonly strainDelayMs?: number | undefined;
-  /** The same for the time from accept to the first request or handshake, ms. Default 2,000. */
+  /** The same for the time from accept to the first request of HTTP/2 connections and WebSockets, ms. Default 2,000. */
   readonly strainHandshakeMs?: number | undefined;
 }
 

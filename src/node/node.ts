@@ -59,7 +59,7 @@ export class FleetNode {
   readonly onGoodbye: Listen<{ readonly connection: Connection; readonly goodbye: Goodbye }> = this.#goodbyes.on;
   readonly onDrain: Listen<'begun' | 'done' | 'undone'> = this.#drains.on;
   #phase: Phase = { state: 'idle' };
-  #inbox: Inbox | null = null;
+  #inbox: Promise<Inbox> | null = null;
   #sampler: Timer | null = null;
   #cpu = 0;
   #eventLoopDelayMs = 0;
@@ -177,6 +177,7 @@ export class FleetNode {
   undrain(): void {
     if (this.#phase.state !== 'draining' && this.#phase.state !== 'drained') return;
     this.retirement.endDrain();
+    this.#exitAfterDrain = false;
     this.#phase = { state: 'up' };
     this.#drains.emit('undone');
     void this.#member.announce();
@@ -253,8 +254,11 @@ export class FleetNode {
   async #listen(): Promise<void> {
     const { engine, log } = this.#ports;
     try {
-      this.#inbox ??= await engine.receive(nodeInbox(this.settings.id), (message) => this.#hear(message));
+      // The promise is kept, not the inbox: the start and the engine's first answer may both ask for it.
+      this.#inbox ??= engine.receive(nodeInbox(this.settings.id), (message) => this.#hear(message));
+      await this.#inbox;
     } catch (error) {
+      this.#inbox = null;
       if (!EvenkeelError.is(error)) throw error;
       log.warn({ engine: engine.kind, reason: error.message }, 'the engine cannot be reached: serving, but nothing is rebalanced');
     }
@@ -313,7 +317,8 @@ export class FleetNode {
     this.retirement.stop();
     await this.coordinator.stop();
     await this.#member.leave();
-    await this.#inbox?.close().catch((error: unknown) => this.#ports.log.debug({ err: error }, 'the inbox was not closed'));
+    const inbox = await this.#inbox?.catch(() => null);
+    await inbox?.close().catch((error: unknown) => this.#ports.log.debug({ err: error }, 'the inbox was not closed'));
     await this.#ports.engine.close();
   }
 }
