@@ -33,6 +33,9 @@ export class RunningSubject {
   constructor(child: ChildProcess, port: number) {
     this.#child = child;
     this.port = port;
+    child.on('exit', (code, signal) => {
+      if (!child.killed) console.error(`the server under test ended by itself (${signal ?? code})`);
+    });
   }
 
   get url(): string {
