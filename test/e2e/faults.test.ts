@@ -144,25 +144,21 @@ describe('nonsense at an attached server', () => {
   const random = seeded(20_26);
 
   /** Sends it piece by piece, looks on for a moment, and goes in one of three manners. */
-  function send(port: number, message: Malformed): Promise<void> {
-    return new Promise((resolve) => {
-      const socket = connect({ host: '127.0.0.1', port });
-      const manner = below(random, 3);
-      socket.on('error', () => {});
-      socket.on('close', () => resolve());
-      socket.on('data', () => {});
-      socket.on('connect', async () => {
-        for (const piece of message(random)) {
-          if (socket.writable) socket.write(piece);
-          if (below(random, 2) === 0) await sleep(below(random, 20));
-        }
-        await sleep(below(random, 100));
-        if (manner === 0) socket.resetAndDestroy();
-        else if (manner === 1) socket.destroy();
-        else socket.end();
-        setTimeout(() => socket.destroy(), 1_000).unref();
-      });
-    });
+  async function send(port: number, message: Malformed): Promise<void> {
+    const socket = connect({ host: '127.0.0.1', port });
+    const closed = new Promise<void>((resolve) => void socket.on('close', () => resolve()));
+    socket.on('error', () => {}).resume();
+    for (const piece of message(random)) {
+      if (socket.writable) socket.write(piece);
+      if (below(random, 2) === 0) await sleep(below(random, 20));
+    }
+    await sleep(below(random, 100));
+    const manner = below(random, 3);
+    if (manner === 0) socket.resetAndDestroy();
+    else if (manner === 1) socket.destroy();
+    else socket.end();
+    await Promise.race([closed, sleep(1_000)]);
+    socket.destroy();
   }
 
   /** Connections that the node itself counts, whatever their stage. */

@@ -38,9 +38,9 @@ function undici(origin: string, context: TestContext): Load {
   context.after(() => pool.destroy());
   const failures: string[] = [];
   let requests = 0;
-  let going = true;
+  const ending = new AbortController();
   const caller = async (): Promise<void> => {
-    while (going) {
+    while (!ending.signal.aborted) {
       try {
         const { statusCode, body } = await pool.request({ path: '/slow', method: 'GET' });
         await body.dump();
@@ -53,7 +53,7 @@ function undici(origin: string, context: TestContext): Load {
   };
   const callers = Array.from({ length: POOLED }, caller);
   const stop = async (): Promise<Tally> => {
-    going = false;
+    ending.abort();
     await Promise.all(callers);
     await pool.close();
     return { requests, failures };

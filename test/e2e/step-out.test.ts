@@ -50,7 +50,7 @@ describe("stepOut: 'try'", { concurrency: true }, () => {
     await until('the trial has a verdict', () => first.said(/cuts connections of nodes that leave/).length > 0, 30_000);
     const [{ state, node, connections, lost }] = first.said(/cuts connections of nodes that leave/);
     assert.deepEqual([state, node, connections], ['cuts', 'n4', 52]);
-    assert.ok(Number(lost) > 10, `${String(lost)}`);
+    assert.ok(Number(lost) > 10, String(lost));
     assert.deepEqual(await readTrial(stage.engine), { state, node, lost, connections });
     await until('everybody is back', () => stage.connected === 241, 10_000);
     await until('n4 is in rotation again', () => stage.balancer.passes('n4'), 10_000);
