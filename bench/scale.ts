@@ -10,16 +10,16 @@ import { numbersFrom } from './numbers.ts';
 import { run, type ScaleResult } from './scale/run.ts';
 
 const SCENARIOS = {
-  'one-of-five': { before: 1, servers: 5, clients: 19_000 },
-  'scale-out': { before: 5, servers: 10, clients: 97_500 },
+  'one-of-five': { before: 1, servers: 5, clients: 19_000, heartbeatMs: 30_000, connectsPerS: 800 },
+  'scale-out': { before: 5, servers: 10, clients: 97_500, heartbeatMs: 120_000, connectsPerS: 500 },
 };
 
 const { values } = parseArgs({
   options: {
     scenario: { type: 'string', default: 'both' },
     clients: { type: 'string' },
-    heartbeat: { type: 'string', default: '30000' },
-    'connects-per-s': { type: 'string', default: '1000' },
+    heartbeat: { type: 'string' },
+    'connects-per-s': { type: 'string' },
     balancer: { type: 'string', default: 'random' },
   },
 });
@@ -34,9 +34,8 @@ if (policy === undefined || wanted.length === 0) {
 let failed = false;
 console.log(machine());
 for (const [name, scenario] of wanted) {
-  const given = values.clients === undefined ? [] : [values.clients];
-  const [clients] = numbersFrom(given, [scenario.clients]);
-  const [heartbeatMs, connectsPerS] = numbersFrom([values.heartbeat, values['connects-per-s']], [30_000, 1_000]);
+  const given = [values.clients, values.heartbeat, values['connects-per-s']];
+  const [clients, heartbeatMs, connectsPerS] = numbersFrom(given, [scenario.clients, scenario.heartbeatMs, scenario.connectsPerS]);
   console.log(`${name}: ${clients} clients, from ${scenario.before} to ${scenario.servers} servers, a heartbeat every ${heartbeatMs} ms, balancer ${policy}`);
   const startedAt = performance.now();
   const say = (line: string): void => console.log(`${((performance.now() - startedAt) / 1_000).toFixed(0).padStart(5)} s  ${line}`);

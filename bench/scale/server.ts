@@ -21,6 +21,8 @@ async function start({ id, ports, fleet }: ToServer): Promise<void> {
     address: `127.0.0.1:${first}`,
     engine: localEngine({ name: fleet, role: 'join' }),
     rebalance: { stepOut: true },
+    // Two cores carry servers, forwarders and clients: pings every 30 s would be 3,250 a second through all of them.
+    limits: { pingMs: 120_000 },
   });
   const server = createServer(answer);
   const sockets = new WebSocketServer({ server, perMessageDeflate: false, maxPayload: MESSAGE_BYTES });
