@@ -14,8 +14,12 @@ test('the advice for each kind of code', () => {
   }
 });
 
-test('our own goodbyes ask the client to come back', () => {
-  for (const code of Object.values(CloseCode)) assert.equal(adviceFor(code), 'anywhere');
+test('our own codes: goodbyes bring the client back, refusals do not', () => {
+  const { restart, tryLater, slow, timeout, failed, badTicket, badFrame, unauthorized, forbidden, replaced, tooBig, tooMany, ...more } = CloseCode;
+  assert.deepEqual(more, {});
+  for (const code of [restart, tryLater, slow, timeout]) assert.equal(adviceFor(code), 'anywhere');
+  for (const code of [failed, badTicket]) assert.equal(adviceFor(code), 'elsewhere');
+  for (const code of [badFrame, unauthorized, forbidden, replaced, tooBig, tooMany]) assert.equal(adviceFor(code), 'stop');
 });
 
 test('ranges stand in ascending order and do not overlap', () => {

@@ -5,8 +5,24 @@
 export const CloseCode = {
   /** The service restarts, or asks its clients to spread anew: come back, wherever the balancer puts you. */
   restart: 1012,
-  /** Full for now; the reason says when to try again. */
+  /** Full for now; the reason is `{"retryMs":1200,"slot":"..."}`: when to try again, and what to show then. */
   tryLater: 1013,
+  /** The application failed; another node may do better. */
+  failed: 1011,
+  /** The client read too slowly: what waited for it was dropped. Come back and go on from your positions. */
+  slow: 4000,
+  /** No hello in time, or a link that its owner gave up. */
+  timeout: 4001,
+  /** The ticket is spent, too old or not ours. Come back without it. */
+  badTicket: 4300,
+  badFrame: 4400,
+  unauthorized: 4401,
+  forbidden: 4403,
+  /** A newer link has the session. */
+  replaced: 4409,
+  tooBig: 4413,
+  /** Too many frames: the client broke the rate that it was allowed. */
+  tooMany: 4429,
 } as const;
 
 /** `anywhere`: connect again. `elsewhere`: connect again, to another node if there is a choice. `stop`: do not come back. */

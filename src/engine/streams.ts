@@ -1,0 +1,146 @@
+// The part of the engine port that sessions and the hub are built on: streams with positions, sessions with one owner at a
+// time, replies, presence. Each write is one atomic step and may be repeated. One conformance suite holds for all engines.
+import type { Position } from '../protocol/frames.ts';
+
+export interface Entry extends Position {
+  /** As it was appended. */
+  readonly data: string;
+}
+
+/** What a stream keeps. What is beyond is trimmed; positions before it get a gap. */
+export interface Keep {
+  /** Most entries. */
+  readonly count: number;
+  /** Entries older than this may go; the list of epochs and the top stay for `metaMs` after the last append or subscription. */
+  readonly ageMs: number;
+  readonly metaMs: number;
+}
+
+/**
+ * Who appends. A session's numbers on a stream have no holes; `owner` fences off nodes that lost the session. An `id` names
+ * one publication of a server: it takes effect once, also when the call is repeated within ten seconds.
+ */
+export type Author =
+  | { readonly kind: 'session'; readonly session: string; readonly owner: number; readonly number: number }
+  | { readonly kind: 'id'; readonly id: string };
+
+export interface Append {
+  readonly stream: string;
+  readonly data: string;
+  readonly author: Author;
+  readonly keep: Keep;
+}
+
+export type Appended =
+  | ({ readonly kind: 'appended' } & Position)
+  /** It was appended before; nothing was done. */
+  | { readonly kind: 'repeat' }
+  | { readonly kind: 'hole'; readonly expected: number }
+  /** The session has another owner, or is over. */
+  | { readonly kind: 'fenced' };
+
+/** `page`: entries right after the asked position, in order, without holes; all there is when shorter than the limit. */
+export type Page =
+  | { readonly kind: 'page'; readonly entries: readonly Entry[]; readonly top: Position }
+  /** What followed the position is trimmed, or was lost: nothing can be promised before `top`. */
+  | { readonly kind: 'gap'; readonly top: Position };
+
+export interface Claim {
+  readonly session: string;
+  /** The client object: another instance never gets the session. */
+  readonly instance: string;
+  /** A link below or equal to the last one that claimed is too old; the same link may claim again (after a `resync`, a repeat). */
+  readonly link: number;
+  readonly user: string | null;
+  readonly node: string;
+  /** With a ticket: the owner epoch that it was given under. Null: no ticket. */
+  readonly ticket: number | null;
+  /** Make the session if there is none. */
+  readonly create: boolean;
+  readonly ttlMs: number;
+}
+
+export type Claimed =
+  /** `node` that had it before, or null; `numbers`: last taken number by stream. */
+  | {
+      readonly kind: 'claimed';
+      readonly owner: number;
+      readonly before: string | null;
+      readonly created: boolean;
+      readonly numbers: Readonly<Record<string, number>>;
+    }
+  /** There is no such session any more. */
+  | { readonly kind: 'unknown' }
+  /** It belongs to another user or another instance. */
+  | { readonly kind: 'foreign' }
+  /** A newer link has it. */
+  | { readonly kind: 'stale' }
+  /** The ticket was used, or the session moved on since it was given. */
+  | { readonly kind: 'spent' };
+
+export interface PresentMember {
+  readonly client: string;
+  readonly user: string | null;
+}
+
+export interface Tail {
+  close(): Promise<void>;
+}
+
+/**
+ * Rejections are those of `Engine`. All calls but none are repeated when the link to the engine breaks under them, since
+ * repeating does no harm.
+ *
+ * Epochs. A stream keeps a list of (epoch, first offset). The epoch is the name of the engine's run: when an append finds that
+ * the run changed, it opens a new epoch at top + 1. A position continues only if its epoch is listed and its offset is not
+ * beyond that epoch's last offset (the first of the next epoch less one, or the top): else what the client saw was lost by the
+ * engine, and it gets a gap. (epoch of the run, 0) is the position of a stream that never had an entry.
+ */
+export interface Streams {
+  /** One atomic step: fence, number, append, trim, publish to the tails. */
+  append(append: Append): Promise<Appended>;
+  /** What follows `after`, at most `limit` entries (1 to 1,000). `{ history: n }`: begins n entries before the top, or at the oldest that is kept. */
+  read(stream: string, start: { readonly after: Position } | { readonly history: number }, limit: number): Promise<Page>;
+  /** Where streams end now, in the order asked; a stream that never had an entry gets one (epoch of the run, 0). At most 1,000. */
+  tops(streams: readonly string[], metaMs: number): Promise<readonly Position[]>;
+  /**
+   * Entries from now on, in order, until something is lost on the way, which can happen silently: whoever listens compares
+   * offsets, and tops now and then. Resolves when what is appended from now on will arrive. Survives reconnects.
+   */
+  tail(stream: string, listener: (entry: Entry) => void): Promise<Tail>;
+
+  /** Compare-and-set of the owner epoch, which grows with every claim that succeeds. */
+  claim(claim: Claim): Promise<Claimed>;
+  /** Keeps sessions alive for another `ttlMs`. Answers with those that this owner does not have (any more). At most 1,000. */
+  keepSessions(sessions: readonly { readonly session: string; readonly owner: number }[], ttlMs: number): Promise<readonly string[]>;
+  /** Ends the session at once, if `owner` has it. */
+  endSession(session: string, owner: number): Promise<void>;
+  /** The client lost its messages up to `number`: the next one is `number` + 1. Never goes back. False when fenced. */
+  skipNumbers(session: string, owner: number, stream: string, number: number): Promise<boolean>;
+
+  /** Stores a reply with its request's number, drops those up to `settled`. At most 100 are kept per session. False when fenced. */
+  saveReply(session: string, owner: number, reply: { readonly number: number; readonly settled: number; readonly data: string }): Promise<boolean>;
+  /** The stored reply, or null. */
+  findReply(session: string, number: number): Promise<string | null>;
+
+  /** Presence on a topic, kept for `ttlMs`; later writes of a smaller owner epoch are ignored. True when it was not there. */
+  enter(topic: string, member: PresentMember & { readonly owner: number }, ttlMs: number): Promise<boolean>;
+  /** True when it was there and is gone now. Ignored when a newer owner entered it. */
+  leave(topic: string, client: string, owner: number): Promise<boolean>;
+  /** Who is there; at most 1,000. Those whose time is over are left out. */
+  present(topic: string): Promise<readonly PresentMember[]>;
+  /** Takes out those whose time is over, and tells each of them to one caller only; at most 100 a call. */
+  lapsed(topic: string): Promise<readonly PresentMember[]>;
+}
+
+export const streamLimits = {
+  dataBytes: 1_048_576,
+  entriesPerRead: 1_000,
+  namesPerCall: 1_000,
+  repliesPerSession: 100,
+  /** Streams on which one session publishes. */
+  numbersPerSession: 1_000,
+  /** What an engine in memory keeps; Redis has its own limits. */
+  streams: 1_000_000,
+  sessions: 1_000_000,
+} as const;
