@@ -41,6 +41,9 @@ type Phase =
   | { readonly state: 'drained' }
   | { readonly state: 'closed'; readonly done: Promise<void> };
 
+/** Where so many of the open connections can be told where to go, landing is no lottery. */
+const DIRECTED = 0.9;
+
 /** How long `start` waits for the engine before it goes on without: the node serves in any case. */
 const ENGINE_PATIENCE_MS = 2_000;
 
@@ -213,7 +216,7 @@ export class FleetNode {
       term: retirement.term,
       spent: retirement.spent,
       drain: retirement.drain,
-      directed: false,
+      directed: registry.count > 0 && registry.directed >= registry.count * DIRECTED,
     };
   }
 

@@ -36,7 +36,8 @@ export type ClientFrame =
       readonly ticket?: string | undefined;
       /** What the application's `authenticate` is given. */
       readonly token?: string | undefined;
-      readonly subscriptions: readonly { readonly topic: string; readonly after: Position }[];
+      /** `presence`: as with `subscribe`. */
+      readonly subscriptions: readonly { readonly topic: string; readonly after: Position; readonly presence?: boolean | undefined }[];
       /** The number of the `resync` that this answers. */
       readonly resync?: number | undefined;
     }
