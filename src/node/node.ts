@@ -21,6 +21,7 @@ import { Retirement } from '../connections/retirement.ts';
 import type { Engine, EngineHealth, Inbox, Json } from '../engine/engine.ts';
 import type { NodeSettings } from './options.ts';
 import { probeAnswer } from './probes.ts';
+import { Refusals } from './refusals.ts';
 import { answerRequest } from './verbs.ts';
 
 export interface NodePorts {
@@ -53,6 +54,8 @@ export class FleetNode {
   readonly retirement: Retirement;
   readonly coordinator: Coordinator;
   readonly transportPorts: TransportPorts;
+  /** Whoever turns handshakes away counts them here. */
+  readonly refusals: Refusals;
   readonly #ports: NodePorts;
   readonly #member: Member;
   readonly #startedAt: number;
@@ -74,6 +77,7 @@ export class FleetNode {
     this.#startedAt = ports.clock.wallTime();
     const { clock, random, log, engine } = ports;
     this.registry = new Registry({ clock, arrival: () => this.#arrival(), left: (connection, goodbye) => this.#audit(connection, goodbye) });
+    this.refusals = new Refusals(clock);
     this.retirement = new Retirement({
       clock,
       random,
@@ -210,7 +214,7 @@ export class FleetNode {
       capacity: settings.capacity,
       unmovable: choice.unmovable + choice.countIn(List.resting),
       admissionPerS: settings.admissionPerS,
-      strain: { eventLoopDelayMs: this.#eventLoopDelayMs, handshakeMs: registry.handshakeMs, refusedPerS: 0 },
+      strain: { eventLoopDelayMs: this.#eventLoopDelayMs, handshakeMs: registry.handshakeMs, refusedPerS: this.refusals.perS },
       totals: { ...registry.totals },
       rotation: this.rotation,
       term: retirement.term,
