@@ -136,8 +136,8 @@ export const frameLimits = {
   framesPerMessage: 1_000,
   /** Subscriptions in one hello, numbers in one welcome. */
   positions: 1_000,
-  /** Depth of JSON that is not the application's. */
-  depth: 8,
+  /** Arrays and objects within each other in a client's JSON: what is deeper, other clients may be unable to read. */
+  depth: 100,
 } as const;
 
 /** A codec is pure: one WebSocket message is a list of frames. */
