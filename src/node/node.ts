@@ -64,6 +64,8 @@ export class FleetNode {
   /** Told for every connection that is told to go: the audit trail. */
   readonly onGoodbye: Listen<{ readonly connection: Connection; readonly goodbye: Goodbye }> = this.#goodbyes.on;
   readonly onDrain: Listen<'begun' | 'done' | 'undone'> = this.#drains.on;
+  /** Clients that are told to go to this node find what lets them in. */
+  receivesDirected = false;
   #phase: Phase = { state: 'idle' };
   #inbox: Promise<Inbox> | null = null;
   #sampler: Timer | null = null;
@@ -220,7 +222,7 @@ export class FleetNode {
       term: retirement.term,
       spent: retirement.spent,
       drain: retirement.drain,
-      directed: registry.count > 0 && registry.directed >= registry.count * DIRECTED,
+      directed: this.receivesDirected && registry.directed >= registry.count * DIRECTED,
     };
   }
 

@@ -27,7 +27,9 @@ export function publications(topic: string, entries: readonly Entry[]): ServerFr
 
 /** How payloads are written into a stream: their JSON text after a `j`, bytes as base64 after a `b`. */
 export function dataOf(payload: { readonly json: string } | { readonly bytes: Uint8Array }): string {
-  return 'json' in payload ? `j${payload.json}` : `b${Buffer.from(payload.bytes.buffer, payload.bytes.byteOffset, payload.bytes.byteLength).toString('base64')}`;
+  return 'json' in payload
+    ? `j${payload.json}`
+    : `b${Buffer.from(payload.bytes.buffer, payload.bytes.byteOffset, payload.bytes.byteLength).toString('base64')}`;
 }
 
 export function payloadIn(data: string): { readonly json: string } | { readonly bytes: Uint8Array } {

@@ -61,6 +61,7 @@ export function attachSessions(server: HttpServer | HttpsServer, ports: AttachPo
     else if (server.listenerCount('upgrade') === 1) refuse(socket, 404, {});
   };
   server.on('upgrade', onUpgrade);
+  node.receivesDirected = true;
   return {
     detach: () => {
       server.off('upgrade', onUpgrade);

@@ -7,7 +7,8 @@ import type { Refusal } from '../../node/refusals.ts';
 import { CLOCK_SKEW_MS, readSlot, signSlot, type Secret } from './ticket.ts';
 
 export interface DoorOptions {
-  readonly secret: Secret;
+  /** Asked each time: the fleet's secret may be learned later. */
+  readonly secret: () => Secret;
   /** Handshakes a second that are let in. */
   readonly perS: number;
   /** Handshakes a second from one address, let in or not; null: no limit. */
@@ -88,12 +89,12 @@ export class Door {
     const admission = this.#gate.arrive(now, false);
     if (admission.admitted) return IN;
     this.#options.turnedAway('later');
-    return { kind: 'later', retryMs: Math.ceil(admission.retryMs), slot: signSlot(this.#options.secret, wall + admission.retryMs) };
+    return { kind: 'later', retryMs: Math.ceil(admission.retryMs), slot: signSlot(this.#options.secret(), wall + admission.retryMs) };
   }
 
   /** A slot counts once, from its due time on; earlier, later or again its bearer is like all others. */
   #isInvited({ now, wall }: Moment, slot: string): boolean {
-    const dueAt = readSlot(this.#options.secret, slot);
+    const dueAt = readSlot(this.#options.secret(), slot);
     if (dueAt === null || wall < dueAt - CLOCK_SKEW_MS || wall > dueAt + doorLimits.slotLateMs + CLOCK_SKEW_MS) return false;
     if (!this.#used.isFree(dueAt) || !this.#invited.take(now)) return false;
     this.#used.use(dueAt, wall);

@@ -66,7 +66,11 @@ const whole = z.number().int().min(1).max(1_000_000);
 const hook = z.custom<never>((value) => typeof value === 'function', 'it must be a function');
 
 const schema = z.strictObject({
-  path: z.string().regex(/^\/[^?#]*$/, 'it must begin with / and have no query').max(1024).optional(),
+  path: z
+    .string()
+    .regex(/^\/[^?#]*$/, 'it must begin with / and have no query')
+    .max(1024)
+    .optional(),
   authenticate: hook.optional(),
   authorize: hook.optional(),
   origins: z.union([z.enum(['same', 'any']), z.array(z.string().max(256)).max(1_000)]).optional(),
@@ -84,7 +88,10 @@ const schema = z.strictObject({
   secret: z.string().min(16).max(1_024).optional(),
 });
 
-export type SessionsSettings = Required<Omit<SessionsOptions, 'secret'>> & { readonly secret: string | null };
+/** The options with nothing left open. */
+export type SessionsSettings = { readonly [K in keyof Omit<SessionsOptions, 'secret'>]-?: NonNullable<SessionsOptions[K]> } & {
+  readonly secret: string | null;
+};
 
 export function readSessionsOptions(input: SessionsOptions): SessionsSettings {
   const options = readOptions(schema as unknown as z.ZodType<SessionsOptions>, input, 'sessions.');

@@ -135,7 +135,7 @@ export class Sessions implements SessionHost {
     // From its last link on it has the whole window.
     void this.#reach(async () => {
       if (gone) await streams.endSession(session.id, session.owner);
-      else await streams.keepSessions([session], this.settings.resumeMs);
+      else await streams.keepSessions([{ session: session.id, owner: session.owner }], this.settings.resumeMs);
     });
   }
 
@@ -229,7 +229,11 @@ export class Sessions implements SessionHost {
     void this.#reach(() => this.#ports.engine.send(inboxOf(before), { session: session.id, owner: session.owner }));
   }
 
-  async #welcome(session: Session, hello: Hello, { resumed, numbers }: { readonly resumed: boolean; readonly numbers: Readonly<Record<string, number>> }): Promise<void> {
+  async #welcome(
+    session: Session,
+    hello: Hello,
+    { resumed, numbers }: { readonly resumed: boolean; readonly numbers: Readonly<Record<string, number>> },
+  ): Promise<void> {
     const { node, heartbeat } = this.#ports;
     session.stage = 'open';
     session.client = clientOf(session.id);
@@ -318,10 +322,12 @@ export class Sessions implements SessionHost {
     await this.#secret.look();
     await this.#reach(async () => {
       const { engine, node } = this.#ports;
-      this.#inbox ??= engine.receive(inboxOf(node), (message) => this.#hear(message)).catch((error: unknown) => {
-        this.#inbox = null;
-        throw error;
-      });
+      this.#inbox ??= engine
+        .receive(inboxOf(node), (message) => this.#hear(message))
+        .catch((error: unknown) => {
+          this.#inbox = null;
+          throw error;
+        });
       await this.#inbox;
       const others = (await engine.listMembers()).filter(({ id, state }) => id !== node && state === 'up');
       this.#othersAdmissionPerS = others.reduce((sum, { admissionPerS }) => sum + admissionPerS, 0);
