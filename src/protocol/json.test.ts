@@ -44,6 +44,8 @@ test('what is not known is left out: fields from a client, fields and types from
   assert.deepEqual(jsonCodec.decodeServer('[{"type":"later","x":1},{"type":"spread","ms":9,"x":{}}]'), [{ type: 'spread', ms: 9 }]);
 });
 
+test('minus zero is zero', () => assert.deepEqual(jsonCodec.decodeClient('{"type":"ping","at":-0}'), [{ type: 'ping', at: 0 }]));
+
 test('a node is trusted with lengths', () => {
   const frame = { type: 'ack', topic: name(10_000), number: 1 } as const;
   assert.deepEqual(jsonCodec.decodeServer(jsonCodec.encode([frame])), [frame]);
