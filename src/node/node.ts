@@ -92,6 +92,7 @@ export class FleetNode {
       lifetime: settings.lifetime,
       limits: settings.transport,
       probe: (path) => probeAnswer(path, this),
+      claims: new Set(),
     };
   }
 
