@@ -40,6 +40,8 @@ type Phase =
   | { readonly state: 'draining'; readonly done: Promise<void> }
   /** Emptied, and kept running by an operator. */
   | { readonly state: 'drained' }
+  /** Emptied, and nothing listens any more: there is no way back. */
+  | { readonly state: 'shut' }
   | { readonly state: 'closed'; readonly done: Promise<void> };
 
 /** How long `start` waits for the engine before it goes on without: the node serves in any case. */
@@ -98,7 +100,7 @@ export class FleetNode {
 
   get state(): NodeState {
     const { state } = this.#phase;
-    return state === 'draining' || state === 'drained' ? 'draining' : state === 'closed' ? 'left' : 'up';
+    return state === 'closed' ? 'left' : state === 'idle' || state === 'up' ? 'up' : 'draining';
   }
 
   /** Whether the balancer should send new connections here. */
@@ -178,8 +180,15 @@ export class FleetNode {
     return this.#exitAfterDrain;
   }
 
-  /** Takes a drain back: the node receives again. */
+  /** The node's owner closed its servers after a drain: nobody can take the drain back any more. */
+  shut(): void {
+    if (this.#phase.state === 'drained') this.#phase = { state: 'shut' };
+  }
+
+  /** Takes a drain back: the node receives again. Throws EVENKEEL_EMPTIED where nothing listens any more. */
   undrain(): void {
+    if (this.#phase.state === 'shut')
+      throw new EvenkeelError('EVENKEEL_EMPTIED', `the drain of node ${this.settings.id} must not be over with its servers closed to be taken back, got both`);
     if (this.#phase.state !== 'draining' && this.#phase.state !== 'drained') return;
     this.retirement.endDrain();
     this.#exitAfterDrain = false;

@@ -201,7 +201,9 @@ class Server implements Evenkeel {
   async #drain(): Promise<void> {
     await this.node.drain();
     if (this.#serves) return;
+    if (this.#servers.size === 0) return;
     for (const server of this.#servers.keys()) stopListening(server);
+    this.node.shut();
   }
 
   #signalled(signal: string): void {
