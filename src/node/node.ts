@@ -22,6 +22,7 @@ import type { Engine, EngineHealth, Inbox, Json } from '../engine/engine.ts';
 import type { NodeSettings } from './options.ts';
 import { probeAnswer } from './probes.ts';
 import { Refusals } from './refusals.ts';
+import { SessionTally } from './session-tally.ts';
 import { answerRequest } from './verbs.ts';
 
 export interface NodePorts {
@@ -58,6 +59,7 @@ export class FleetNode {
   readonly transportPorts: TransportPorts;
   /** Whoever turns handshakes away counts them here. */
   readonly refusals: Refusals;
+  readonly sessionTally: SessionTally = new SessionTally();
   readonly #ports: NodePorts;
   readonly #member: Member;
   readonly #startedAt: number;
