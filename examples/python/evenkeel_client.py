@@ -209,13 +209,15 @@ class Client:
 
     async def _on_publication(self, link, frame):
         topic, offset, mine = frame["topic"], frame["offset"], self.positions.get(frame["topic"])
-        if mine is None or offset <= mine["offset"]:
-            return  # A repeat, or of a topic that was left.
+        if mine is None:
+            return  # Of a topic that was left.
         if offset == mine["offset"] + 1:
             self.positions[topic] = {"epoch": frame["epoch"], "offset": offset}
             data = frame["data"] if "data" in frame else base64.b64decode(frame["bytes"]).hex()
             self.tell("message", topic=topic, offset=offset, data=data)
-        elif link is self.current:
+        # Else it is a repeat, or something is wrong: ask, once until that is answered.
+        elif (frame["epoch"] != mine["epoch"] or offset > mine["offset"]) and link is self.current and topic not in link.waiting:
+            link.waiting.add(topic)
             await link.send({"type": "subscribe", "topic": topic, "start": {"after": mine}})
 
     async def _on_ack(self, link, frame):
