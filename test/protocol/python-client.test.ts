@@ -14,7 +14,7 @@ import { jsonCodec } from '../../src/protocol/json.ts';
 const python = ['/usr/bin/python3', 'python3'].find((command) => spawnSync(command, ['-c', 'import websockets']).status === 0);
 const skip = python === undefined ? 'python3-websockets is not installed' : false;
 
-/** What arrives, to be taken one by one, each within five seconds. */
+/** What arrives, to be taken one by one, each within twenty seconds. */
 class Inbox<T> {
   readonly #arrived: T[] = [];
   #taker: ((item: T) => void) | null = null;
@@ -28,7 +28,7 @@ class Inbox<T> {
     const first = this.#arrived.shift();
     if (first !== undefined) return first;
     return await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no ${what} came`)), 5_000);
+      const timer = setTimeout(() => reject(new Error(`no ${what} came`)), 20_000);
       this.#taker = (item) => {
         clearTimeout(timer);
         this.#taker = null;
@@ -256,7 +256,7 @@ test('the client in Python answers a ping, asks when it heard nothing, and gives
   const first = await at.link();
   await first.take('hello');
   // Long to spread over: a link that was given up does not wait for that.
-  first.welcome({ resumed: false, pingMs: 200, deadMs: 600, spreadMs: 3_600_000 });
+  first.welcome({ resumed: false, pingMs: 200, deadMs: 1_500, spreadMs: 3_600_000 });
   await at.event('welcome');
   first.send({ type: 'ping', at: 5 });
   assert.deepEqual(await first.take('pong'), { type: 'pong', at: 5 });
