@@ -3,7 +3,7 @@
 import { arrivalUnder, type Arrival } from '../core/arrival.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
-import { Event, type Listen, type Listening } from '../core/event.ts';
+import { Event, reportTo, type Listen, type Listening } from '../core/event.ts';
 import type { Goodbye } from '../core/goodbye.ts';
 import { List } from '../core/choose.ts';
 import type { Log } from '../core/log.ts';
@@ -58,8 +58,8 @@ export class FleetNode {
   readonly #ports: NodePorts;
   readonly #member: Member;
   readonly #startedAt: number;
-  readonly #goodbyes = new Event<{ readonly connection: Connection; readonly goodbye: Goodbye }>();
-  readonly #drains = new Event<'begun' | 'done' | 'undone'>();
+  readonly #goodbyes = new Event<{ readonly connection: Connection; readonly goodbye: Goodbye }>(reportTo(() => this.#ports.log, 'onGoodbye'));
+  readonly #drains = new Event<'begun' | 'done' | 'undone'>(reportTo(() => this.#ports.log, 'onDrain'));
   /** Told for every connection that is told to go: the audit trail. */
   readonly onGoodbye: Listen<{ readonly connection: Connection; readonly goodbye: Goodbye }> = this.#goodbyes.on;
   readonly onDrain: Listen<'begun' | 'done' | 'undone'> = this.#drains.on;
