@@ -4,10 +4,14 @@ import { EvenkeelError, type ErrorCode, errorCodes } from '../core/errors.ts';
 import { imbalance } from '../core/fleet.ts';
 import type { NodeRecord } from '../core/membership.ts';
 import type { Engine, Inbox, Json } from '../engine/engine.ts';
-import { LEASE, nodeInbox, readMessage, type Reply } from './messages.ts';
+import { LEASE, nodeInbox, SETTINGS_LEASE, readMessage, type Reply } from './messages.ts';
 import { isPaused, readSettings, writeSettings, type FleetSettings } from './settings.ts';
 
 const ANSWER_MS = 3_000;
+/** A change reads and writes once each; whoever dies over it holds up the others for so long. */
+const CHANGE_MS = 2_000;
+/** Whoever waits for another's change asks this often. */
+const CHANGE_PAUSE_MS = 50;
 
 export interface OperatorPorts {
   readonly engine: Engine;
@@ -50,6 +54,8 @@ export class Operator {
   /** A promise, because several requests may be the first one. */
   #inbox: Promise<Inbox> | null = null;
   #asked = 0;
+  /** The last change that was begun here. */
+  #changing: Promise<unknown> = Promise.resolve();
 
   constructor(ports: OperatorPorts) {
     this.#ports = ports;
@@ -107,17 +113,46 @@ export class Operator {
     return readSettings(this.#ports.engine);
   }
 
-  async change(change: Partial<FleetSettings>): Promise<FleetSettings> {
-    const { engine } = this.#ports;
-    const settings = { ...(await readSettings(engine)), ...change };
-    await writeSettings(engine, settings);
-    return settings;
+  /**
+   * Changes some settings and leaves the others as they are; changes of several operators come one after the other. Throws
+   * EVENKEEL_NO_ANSWER when others leave no room for it for 3 s.
+   */
+  change(change: Partial<FleetSettings>): Promise<FleetSettings> {
+    // The lease tells operators apart, not the changes of one of them.
+    const turn = this.#changing.then(() => this.#change(change));
+    this.#changing = turn.catch(() => {});
+    return turn;
   }
 
   /** Closes the operator's inbox; the engine stays its owner's. */
   async close(): Promise<void> {
     const inbox = await this.#inbox?.catch(() => null);
     await inbox?.close();
+  }
+
+  async #change(change: Partial<FleetSettings>): Promise<FleetSettings> {
+    const { engine, clock, name } = this.#ports;
+    const end = clock.now() + ANSWER_MS;
+    try {
+      for (;;) {
+        const lease = await engine.acquireLease(SETTINGS_LEASE, name, CHANGE_MS);
+        const settings = { ...(await readSettings(engine)), ...change };
+        // The same fence as before the read: nobody has written since.
+        const still = lease === null ? null : await engine.acquireLease(SETTINGS_LEASE, name, CHANGE_MS);
+        if (lease !== null && still?.fence === lease.fence) {
+          await writeSettings(engine, settings);
+          return settings;
+        }
+        if (clock.now() >= end)
+          throw new EvenkeelError('EVENKEEL_NO_ANSWER', `the settings must be free for a change within ${ANSWER_MS} ms, got changes of other operators`);
+        await new Promise<void>((resolve) => void clock.after(CHANGE_PAUSE_MS, resolve));
+      }
+    } finally {
+      await engine.releaseLease(SETTINGS_LEASE, name).catch((error: unknown) => {
+        // It lapses by itself.
+        if (!EvenkeelError.is(error)) throw error;
+      });
+    }
   }
 
   async #outlook(coordinator: string | null): Promise<Outlook | null> {
