@@ -61,6 +61,13 @@ export class Coordinator {
     return this.leads ? this.#outlook : null;
   }
 
+  /** Ids of nodes whose records are held, but old: they are silent, or gone without a goodbye. */
+  get lapsed(): readonly string[] {
+    const silent = [...this.#view.nodes].filter(([, { presence }]) => presence === 'lapsed').map(([id]) => id);
+    const gone = [...this.#view.gone].filter(([, { record }]) => record.state !== 'left').map(([id]) => id);
+    return [...silent, ...gone];
+  }
+
   get view(): View {
     return this.#view;
   }

@@ -67,6 +67,19 @@ test('a coordinator that does not answer is as good as none', async () => {
   assert.equal(await outcome(operator.plan()), null);
 });
 
+test('a node of which nothing is heard shows as lapsed: because the coordinator says so, or, when that is silent, too, at a second look', async () => {
+  let silent = false;
+  const { clock, engine, operator, outcome } = await house(() =>
+    silent ? null : { value: { imbalance: 1, rebalancing: 'idle', reason: null, targets: {}, lapsed: ['b'] } },
+  );
+  await engine.acquireLease(LEASE, 'a', 60_000);
+  const states = async (): Promise<string[]> => ((await outcome(operator.status())) as Awaited<ReturnType<Operator['status']>>).nodes.map(({ state }) => state);
+  assert.deepEqual(await states(), ['up', 'lapsed']);
+  silent = true;
+  clock.after(1_000, () => void engine.putMember(nodeRecord({ id: 'b', connections: 30, sequence: 2 }), 60_000));
+  assert.deepEqual(await states(), ['lapsed', 'up']);
+});
+
 test('a node is asked and answers', async () => {
   const { operator, outcome } = await house(({ verb, args }) => ({ value: [verb, args] }));
   assert.deepEqual(await outcome(operator.ask('a', 'drain', { keepRunning: true })), ['drain', { keepRunning: true }]);

@@ -2,7 +2,7 @@
 import type { Clock } from '../core/clock.ts';
 import { EvenkeelError, type ErrorCode, errorCodes } from '../core/errors.ts';
 import { imbalance } from '../core/fleet.ts';
-import type { NodeRecord } from '../core/membership.ts';
+import { FRESH_MS, type NodeRecord, type NodeState } from '../core/membership.ts';
 import type { Engine, Inbox, Json } from '../engine/engine.ts';
 import { LEASE, nodeInbox, SETTINGS_LEASE, readMessage, type Reply } from './messages.ts';
 import { isPaused, readSettings, writeSettings, type FleetSettings } from './settings.ts';
@@ -35,7 +35,8 @@ export interface FleetStatus {
 export interface NodeStatus {
   readonly id: string;
   readonly address: string;
-  readonly state: string;
+  /** `lapsed`: nothing was heard of it for 3 s, and it said no goodbye. */
+  readonly state: NodeState | 'lapsed';
   readonly version: string;
   readonly startedAt: number;
   readonly connections: number;
@@ -65,7 +66,9 @@ export class Operator {
     const { engine, clock, fleet } = this.#ports;
     const [records, settings, coordinator] = await Promise.all([engine.listMembers(), readSettings(engine), engine.leaseHolder(LEASE)]);
     const alive = this.#alive(records);
+    const askedAt = clock.now();
     const outlook = await this.#outlook(coordinator);
+    const lapsed = outlook === null ? await this.#silent(alive, askedAt) : new Set(outlook['lapsed'] as readonly string[] | undefined);
     const targets = outlook === null ? {} : (outlook['targets'] as Record<string, number>);
     const paused = isPaused(settings, clock.wallTime());
     return {
@@ -77,7 +80,7 @@ export class Operator {
       nodes: alive.map((record) => ({
         id: record.id,
         address: record.address,
-        state: record.state,
+        state: lapsed.has(record.id) ? 'lapsed' : record.state,
         version: record.version,
         startedAt: record.startedAt,
         connections: record.connections,
@@ -163,6 +166,18 @@ export class Operator {
       if (EvenkeelError.is(error) && error.code === 'EVENKEEL_NO_ANSWER') return null;
       throw error;
     }
+  }
+
+  /**
+   * Without a coordinator nobody watches the records. When it was asked in vain, long enough has passed to see for ourselves
+   * who has said nothing new since `askedAt`.
+   */
+  async #silent(records: readonly NodeRecord[], askedAt: number): Promise<ReadonlySet<string>> {
+    const { engine, clock } = this.#ports;
+    if (clock.now() - askedAt < FRESH_MS) return new Set();
+    const said = new Set(records.map(({ incarnation, sequence }) => `${incarnation} ${sequence}`));
+    const again = await engine.listMembers();
+    return new Set(again.filter(({ incarnation, sequence }) => said.has(`${incarnation} ${sequence}`)).map(({ id }) => id));
   }
 
   /** Records that left are no nodes; one that lapsed shows until the engine drops it. */
