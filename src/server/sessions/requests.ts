@@ -5,7 +5,8 @@ import type { Log } from '../../core/log.ts';
 import type { Engine } from '../../engine/engine.ts';
 import type { ServerFrame } from '../../protocol/frames.ts';
 import { dataOf, payloadIn } from '../hub/follower.ts';
-import type { RequestFrame, Session } from './session.ts';
+import type { RequestFrame } from './link.ts';
+import type { Session } from './session.ts';
 
 /** Who asks. */
 export interface Asker {

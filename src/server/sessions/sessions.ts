@@ -16,7 +16,8 @@ import type { Knock, SessionsSettings } from './options.ts';
 import { Presence } from './presence.ts';
 import { Requests } from './requests.ts';
 import { SharedSecret } from './secret.ts';
-import { Session, type Hello, type RequestFrame, type SessionHost, type SessionLink } from './session.ts';
+import type { Hello, RequestFrame, SessionLink } from './link.ts';
+import { Session, type SessionHost } from './session.ts';
 import { readTicket, signSlot, signTicket } from './ticket.ts';
 
 export interface SessionsPorts {
@@ -172,6 +173,7 @@ export class Sessions implements SessionHost {
   }
 
   tooSlow(session: Session): void {
+    if (session.stage === 'closed') return;
     this.#ports.tally.slow++;
     session.end(CloseCode.slow, 'reads too slowly');
   }
@@ -267,15 +269,9 @@ export class Sessions implements SessionHost {
     const asked = new Set<string>();
     for (const { topic, after, presence } of hello.subscriptions) {
       asked.add(topic);
-      if (topic === EVERYBODY || topic === INBOX) this.#followOwn(session, topic, { after });
-      else await session.subscribe(topic, { after }, presence === true);
+      await session.subscribe(topic, { after }, presence === true);
     }
-    for (const topic of [INBOX, EVERYBODY]) if (!asked.has(topic)) this.#followOwn(session, topic, { history: 0 });
-  }
-
-  /** What every session follows by itself. */
-  #followOwn(session: Session, topic: string, start: Parameters<Session['follow']>[1]): void {
-    if (topic === INBOX ? session.user !== null : this.settings.everybody) void session.follow(topic, start);
+    for (const topic of [INBOX, EVERYBODY]) if (!asked.has(topic)) void session.followOwn(topic, { history: 0 });
   }
 
   #retire(session: Session, forMs: number): void {
