@@ -110,8 +110,29 @@ export class Stage {
   readonly errors: string[] = [];
   #names = 0;
 
+  readonly #listening = new Set<object>();
+
   constructor(codec: Codec = jsonCodec) {
     this.codec = codec;
+    const { store } = this;
+    const open = store.open.bind(store);
+    store.open = (name, listener) => this.#counted(open(name, listener));
+    const tail = store.streams.tail.bind(store.streams);
+    store.streams.tail = (name, listener) => this.#counted(tail(name, listener));
+  }
+
+  /** Inboxes and tails that are open. */
+  get listeners(): number {
+    return this.#listening.size;
+  }
+
+  #counted(shut: () => void): () => void {
+    const one = {};
+    this.#listening.add(one);
+    return () => {
+      this.#listening.delete(one);
+      shut();
+    };
   }
 
   node(id: string, options: SessionsOptions = {}): PlayedNode {
