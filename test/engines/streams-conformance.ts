@@ -186,6 +186,8 @@ export function tails(both: () => Both): void {
     for (let round = 0; round < 20; round++) {
       const tail = await two.streams.tail('t2', () => {});
       const closing = tail.close();
+      // In the same turn, or in the next ones, while the closing is under way.
+      for (let turn = 0; turn < round % 4; turn++) await Promise.resolve();
       const again = await two.streams.tail('t2', (entry) => got.push(entry.data));
       await closing;
       await put(one, 't2', `${round}`);
