@@ -50,6 +50,7 @@ function nodeFacts(node: FleetNode, told: Goodbyes): NodeFacts {
     // The registry has counted moves and drains since the start of the process, `told` since it was made.
     goodbyes: { ...told, rebalance: totals.shed, drain: totals.drained },
     refusals: { ...node.refusals.totals },
+    sessions: node.sessionTally,
     load: record.load,
     capacity,
     target: node.retirement.order?.target ?? null,
@@ -71,7 +72,7 @@ function coordinationFacts(node: FleetNode): CoordinationFacts | null {
 }
 
 function countByProtocol(node: FleetNode): Record<Protocol, number> {
-  const counts: Record<Protocol, number> = { http1: 0, http2: 0, websocket: 0, tcp: 0 };
+  const counts: Record<Protocol, number> = { http1: 0, http2: 0, websocket: 0, socketio: 0, tcp: 0 };
   for (const connection of node.registry.all()) if (connection.stage === 'open') counts[connection.protocol]++;
   return counts;
 }

@@ -2,7 +2,7 @@
 // the engine can be reached, and lets calls wait for a seat.
 import type { Clock, Timer } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
-import { Event } from '../core/event.ts';
+import { Event, reportTo } from '../core/event.ts';
 import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import type { EngineHealth } from './engine.ts';
@@ -17,7 +17,8 @@ export interface KeeperOptions {
   readonly take: TakeSeat;
   /** Prepares a new seat before anybody else may use it. */
   readonly prepare: (seat: Seat) => Promise<void>;
-  readonly deliver: (inbox: string, message: Parameters<SeatOwner['deliver']>[1]) => void;
+  readonly deliver: SeatOwner['deliver'];
+  readonly entry: SeatOwner['entry'];
   /** Longest time that taking a seat may last. */
   readonly takeMs: number;
   /** Longest pause between two attempts. */
@@ -45,7 +46,7 @@ const STEADY_MS = 5_000;
 
 export class SeatKeeper {
   readonly #options: KeeperOptions;
-  readonly #changed = new Event<EngineHealth>();
+  readonly #changed = new Event<EngineHealth>(reportTo(() => this.#options.log, 'onHealth'));
   readonly #waiters = new Set<Waiter>();
   #state: State = { kind: 'closed' };
   #health: EngineHealth;
@@ -116,12 +117,13 @@ export class SeatKeeper {
   }
 
   #take(attempt: number): void {
-    const { clock, take, takeMs, deliver } = this.#options;
+    const { clock, take, takeMs, deliver, entry } = this.#options;
     const abort = new AbortController();
     this.#state = { kind: 'taking', attempt, abort };
     const own = { seat: null as Seat | null, lostFor: null as string | null };
     const owner: SeatOwner = {
       deliver,
+      entry,
       signal: abort.signal,
       lost: (reason) => {
         own.lostFor ??= reason;

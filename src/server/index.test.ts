@@ -5,6 +5,8 @@ import { Agent, createServer, get, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
 import { WebSocketServer } from 'ws';
+import { memoryEngine } from '../engine/memory.ts';
+import { realClock } from '../host/clock.ts';
 import { EvenkeelError, evenkeel, type Attachable, type Evenkeel, type EvenkeelOptions } from './index.ts';
 
 const quick: EvenkeelOptions = { engine: 'memory', signals: [], drain: { deadlineMs: 400, noticeMs: 0, settleMs: 0 } };
@@ -74,6 +76,22 @@ test('a drain closes the listening sockets of all attached servers, also that of
   assert.equal(server.listening, false);
 });
 
+test('a drain that is over, with the listening sockets closed, is not taken back: the node would be up and hear nothing', async () => {
+  const { node } = await listening();
+  await node.drain();
+  assert.throws(() => node.node.undrain(), { code: 'EVENKEEL_EMPTIED', message: /^the drain of node / });
+  assert.equal(node.status().state, 'draining');
+});
+
+test('one that an operator began leaves the sockets open, and can be taken back also when it is over', async () => {
+  const { node, server } = await listening();
+  const done = new Promise<void>((resolve) => void node.node.onDrain((what) => what === 'done' && resolve()));
+  node.node.drainByOperator(true);
+  await done;
+  node.node.undrain();
+  assert.deepEqual([server.listening, node.status().state], [true, 'up']);
+});
+
 test('a long name of a user is cut, so that tables of connections fit into a message', async () => {
   const { node, server } = await listening();
   server.on('request', (request) => node.setUser(request, 'x'.repeat(10_000)));
@@ -83,6 +101,17 @@ test('a long name of a user is cut, so that tables of connections fit into a mes
   await new Promise((resolve) => get({ port, host: '127.0.0.1', agent }, (response) => void response.resume().on('end', resolve)));
   const [connection] = [...node.node.registry.all()];
   assert.equal(connection.user?.length, 100);
+});
+
+test('close closes the engine that it opened, and leaves open the one that it was given', async () => {
+  const given = memoryEngine({ clock: realClock });
+  const guest = evenkeel({ ...quick, engine: given });
+  await guest.close();
+  assert.deepEqual(await given.listMembers().then((members) => members.map(({ state }) => state)), ['left']);
+  await given.close();
+  const owner = evenkeel(quick);
+  await owner.close();
+  await assert.rejects(owner.node.engine.listMembers(), { code: 'EVENKEEL_ENGINE_CLOSED' });
 });
 
 test('detach of long ago does not touch what was attached since then', async () => {

@@ -38,6 +38,10 @@ export interface SessionHost {
   greet(session: Session, hello: Hello): Promise<void>;
   /** Another link has the session. */
   fenced(session: Session): void;
+  /** The client does not read: its link ends. */
+  tooSlow(session: Session): void;
+  /** The client is told that a topic has a gap. */
+  gapped(): void;
   /** The reply to a request, to be sent as it is; null when the session has moved on. */
   answer(session: Session, request: RequestFrame): Promise<ServerFrame | null>;
   /** The client lost its messages `from`..`to`. */
@@ -143,7 +147,7 @@ export class Session implements Follower {
     if (this.link.buffered() <= this.#host.settings.unsentBytes) return true;
     if (this.#host.settings.slow === 'close') {
       // Not from within the stream that asks.
-      this.#host.defer(() => this.end(CloseCode.slow, 'reads too slowly'));
+      this.#host.defer(() => this.#host.tooSlow(this));
     } else if (this.#stalledAt === 0) {
       this.#stalledAt = this.#host.clock.now();
     }
@@ -158,14 +162,16 @@ export class Session implements Follower {
   /** Sends a frame with the others of this turn. */
   tell(frame: ServerFrame): void {
     if (this.stage === 'closed') return;
+    if (frame.type === 'gap') this.#host.gapped();
     if (this.#out.push(frame) === 1 && this.#acks === null) this.#host.defer(() => this.#flush());
   }
 
-  /** Follows a stream for the client. */
-  follow(topic: string, start: Start): void {
+  /** Follows a stream for the client. A promise where that begins later. */
+  follow(topic: string, start: Start): void | Promise<void> {
     this.unfollow(topic);
-    const stream = this.#host.hub.follow(streamOf(topic, this.user), topic, { follower: this, start });
+    const [stream, begun] = this.#host.hub.follow(streamOf(topic, this.user), topic, { follower: this, start });
     this.#streams.push(stream);
+    return begun;
   }
 
   unfollow(topic: string): boolean {
@@ -183,8 +189,10 @@ export class Session implements Follower {
     }
     return this.#whenAllowed('subscribe', topic, (allowed) => {
       if (!allowed) return this.tell({ type: 'unsubscribed', topic, code: 403, message: 'this topic may not be followed' });
-      this.follow(topic, start);
+      const begun = this.follow(topic, start);
       if (presence && !topic.startsWith(RESERVED)) this.#host.enter(this, topic);
+      // What the client publishes next is to be among what it follows from now on. With a position there is nothing to wait for.
+      if ('history' in start) return begun;
     });
   }
 
@@ -294,6 +302,7 @@ export class Session implements Follower {
       else done();
     } catch (error) {
       if (!EvenkeelError.is(error)) throw error;
+      if (error.code === 'EVENKEEL_LIMIT') return this.tell({ type: 'refused', topic, number, code: 429, message: error.message });
       // Whether it took effect is not known: sending it again decides.
       this.#host.log.debug({ session: this.client, reason: error.message }, 'a message could not be stored yet');
       this.#expect(topic, number);
@@ -336,11 +345,11 @@ export class Session implements Follower {
       });
   }
 
-  #whenAllowed(action: Wish['action'], topic: string, then: (allowed: boolean) => void): void | Promise<void> {
+  #whenAllowed(action: Wish['action'], topic: string, then: (allowed: boolean) => void | Promise<void>): void | Promise<void> {
     const { authorize } = this.#host.settings;
     const answer = authorize({ user: this.user, client: this.client, action, topic });
     if (typeof answer === 'boolean') return then(answer);
-    return answer.then((allowed) => void (this.stage === 'open' && then(allowed)));
+    return answer.then((allowed) => (this.stage === 'open' ? then(allowed) : undefined));
   }
 
   #flush(): void {
