@@ -8,6 +8,7 @@ import type { Log } from '../../core/log.ts';
 import type { PresentMember } from '../../engine/streams.ts';
 import type { FleetNode } from '../../node/node.ts';
 import { EVERYBODY, frameLimits, INBOX, RESERVED, type Payload } from '../../protocol/frames.ts';
+import { isTooDeep } from '../../protocol/schema.ts';
 import { streamOf } from '../hub/hub.ts';
 import { attachSessions } from './attach.ts';
 import { Door } from './door.ts';
@@ -88,6 +89,8 @@ function payloadOf(value: Value): Payload {
   if (value instanceof Uint8Array) return { bytes: value };
   const json = JSON.stringify(value) as string | undefined;
   if (json === undefined) throw new EvenkeelError('EVENKEEL_BAD_OPTION', `a message must be JSON or bytes, got ${typeof value}`);
+  // Clients refuse what is deeper, and so would every client that it reaches.
+  if (isTooDeep(json)) throw new EvenkeelError('EVENKEEL_LIMIT', `a message must be nested at most ${frameLimits.depth} deep`);
   return { json };
 }
 
