@@ -4,7 +4,7 @@ import { Event, type Listen, type Listening } from '../core/event.ts';
 import { EVERYBODY, frameLimits, INBOX, type ClientFrame, type Position, type Present, type ServerFrame, type Start } from '../protocol/frames.ts';
 import { addressOf, locate } from './address.ts';
 import { Endpoints, reasonOf } from './endpoints.ts';
-import { ClientError } from './errors.ts';
+import { ClientError, notJson } from './errors.ts';
 import { Holes } from './holes.ts';
 import { step, unborn, type ClientState, type Lifecycle, type LifecycleEffect, type LifecycleEvent } from './lifecycle.ts';
 import type { LinkEnd } from './link.ts';
@@ -339,7 +339,7 @@ export class Client {
     try {
       stream.deliver({ topic, value: fromPayload(payload), position: { epoch, offset } });
     } catch (error) {
-      this.#errorEvent.emit(new ClientError('badValue', `message ${offset} on ${topic} is not JSON`, undefined, error));
+      this.#errorEvent.emit(notJson(`message ${offset} on ${topic}`, error));
     }
   }
 

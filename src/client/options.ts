@@ -61,24 +61,24 @@ export interface ClientSettings {
 /** Throws `badValue` where there is no address. */
 export function settle(options: ClientOptions, codec: ClientCodec, links: LinkFactory): ClientSettings {
   if (options.url === '' || (Array.isArray(options.url) && options.url.length === 0)) throw new ClientError('badValue', '`url` must name an address');
-  return {
-    url: options.url,
-    token: options.token,
-    codec: options.codec ?? codec,
-    outboxMessages: options.outboxMessages ?? 1_000,
-    outboxBytes: options.outboxBytes ?? 1_048_576,
-    giveUpAfterMs: options.giveUpAfterMs ?? Infinity,
-    backoff: {
-      kind: 'full-jitter',
-      baseMs: options.backoff?.baseMs ?? backoffDefaults.baseMs,
-      capMs: options.backoff?.capMs ?? backoffDefaults.capMs,
-    },
-    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
-    requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
-    links: options.links ?? links,
-    clock: options.clock ?? clientClock,
-    random: options.random ?? clientRandom,
-    instance: options.instance ?? freshNonce(),
-    page: options.page ?? watchPage,
+  const { backoff, ...given } = options;
+  const defaults = {
+    token: undefined,
+    codec,
+    outboxMessages: 1_000,
+    outboxBytes: 1_048_576,
+    giveUpAfterMs: Infinity,
+    connectTimeoutMs: 10_000,
+    requestTimeoutMs: 30_000,
+    links,
+    clock: clientClock,
+    random: clientRandom,
+    instance: freshNonce(),
+    page: watchPage,
   };
+  return { ...defaults, ...without(given), backoff: { ...backoffDefaults, ...without(backoff ?? {}) } };
 }
+
+/** What is set to undefined is not set. */
+const without = <T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;

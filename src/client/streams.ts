@@ -132,6 +132,9 @@ export class Subscriber implements Subscription {
   readonly message: Event<Message> = new Event(surface);
   readonly gap: Event<Gap> = new Event(surface);
   readonly changed: Event<SubscriptionState> = new Event(surface);
+  readonly onMessage: Listen<Message> = this.message.on;
+  readonly onGap: Listen<Gap> = this.gap.on;
+  readonly onState: Listen<SubscriptionState> = this.changed.on;
   readonly #stream: Stream;
   readonly #left: () => void;
   #stopped = false;
@@ -153,18 +156,6 @@ export class Subscriber implements Subscription {
 
   get state(): SubscriptionState {
     return this.#stopped ? { kind: 'ended', code: 0, reason: 'stopped' } : this.#stream.state;
-  }
-
-  get onMessage(): Listen<Message> {
-    return this.message.on;
-  }
-
-  get onGap(): Listen<Gap> {
-    return this.gap.on;
-  }
-
-  get onState(): Listen<SubscriptionState> {
-    return this.changed.on;
   }
 
   stop(): void {
