@@ -70,9 +70,9 @@ export function serveSessions(server: HttpServer | HttpsServer, options: Session
   const attachment = attachSessions(server, { node, sessions, settings, door });
   sessions.start();
   return {
-    publish: (topic, value) => sessions.hub.publish(streamOf(checkTopic(topic), null), payloadOf(value)).then(() => {}),
-    sendTo: (user, value) => sessions.hub.publish(streamOf(INBOX, user), payloadOf(value)).then(() => {}),
-    broadcast: (value) => sessions.hub.publish(streamOf(EVERYBODY, null), payloadOf(value)).then(() => {}),
+    publish: async (topic, value) => sessions.hub.publish(streamOf(checkTopic(topic), null), payloadOf(value)),
+    sendTo: async (user, value) => sessions.hub.publish(streamOf(INBOX, user), payloadOf(value)),
+    broadcast: async (value) => sessions.hub.publish(streamOf(EVERYBODY, null), payloadOf(value)),
     handle: (method, handler, given) => sessions.requests.handle(method, handler, given),
     present: (topic) => sessions.presence.present(checkTopic(topic)),
     get count() {
