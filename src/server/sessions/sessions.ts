@@ -84,7 +84,10 @@ export class Sessions implements SessionHost {
     const keep = { count: settings.historyCount, ageMs: settings.historyMs, metaMs: settings.resumeMs + settings.historyMs };
     this.hub = new Hub({ engine, clock, log, defer, freshName, keep });
     this.requests = new Requests(engine, log);
-    this.requests.handle(VITALS_METHOD, vitalsHandler(ports.tally), { once: false });
+    this.requests.own(
+      VITALS_METHOD,
+      vitalsHandler(ports.tally, () => this.requests.also(VITALS_METHOD)),
+    );
     this.presence = new Presence({ engine, hub: this.hub, clock, log, ttlMs: settings.presenceMs });
   }
 

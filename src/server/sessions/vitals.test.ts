@@ -17,9 +17,11 @@ const report = {
 
 test('reports are added up', () => {
   const tally = new SessionTally();
-  const handler = vitalsHandler(tally);
+  const heard: unknown[] = [];
+  const handler = vitalsHandler(tally, () => (value) => void heard.push(value));
   handler(report, asker);
   handler({ ...report, paint: {} }, asker);
+  assert.equal(heard.length, 2);
   assert.deepEqual(tally.pages, {
     reports: 2,
     errors: 6,
@@ -37,7 +39,7 @@ test('reports are added up', () => {
 
 test('what a page should not say is refused, and nothing is added', () => {
   const tally = new SessionTally();
-  const handler = vitalsHandler(tally);
+  const handler = vitalsHandler(tally, () => null);
   for (const bad of [null, {}, { ...report, errorCount: -1 }, { ...report, reconnects: Infinity }, { ...report, errors: ['x'.repeat(301)] }]) {
     assert.throws(() => handler(bad, asker), Refusal);
   }

@@ -18,13 +18,11 @@ const schema = z.object({
   reconnects: count,
 });
 
-/** One report of a page; times in ms, counts since its last report. */
-export type VitalsReport = z.infer<typeof schema>;
-
 const PAINTS = { 'first-paint': 'firstPaint', 'first-contentful-paint': 'firstContentfulPaint' } as const;
 
-export function vitalsHandler(into: SessionTally): Handler {
-  return (value) => {
+/** `also` gets each report that is one. */
+export function vitalsHandler(into: SessionTally, also: () => Handler | null): Handler {
+  return (value, asker) => {
     const read = schema.safeParse(value);
     if (!read.success) throw new Refusal(400, 'not a report of evenkeel/client/vitals');
     const { paint, longTasks, errorCount, roundTrip, reconnects } = read.data;
@@ -41,5 +39,6 @@ export function vitalsHandler(into: SessionTally): Handler {
       pages[`${field}s`]++;
       pages[`${field}Ms`] += paint[name];
     }
+    return also()?.(value, asker);
   };
 }
