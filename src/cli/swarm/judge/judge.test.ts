@@ -165,6 +165,14 @@ test('the engine lost writes and a subscriber that had seen them went on in sile
   assert.match(scene.judge.verdict().firstFault ?? '', /on in epoch 2 after 1\/3, which was lost/);
 });
 
+test('the engine forgot everything and counts from 1 again: a gap excuses what was before, not what comes', () => {
+  const scene = new Scene('not all').publish(1, 9).see(ALICE, [1, 2, 3, 4, 5]).see(BOB, [1, 2, 3]);
+  for (const subscriber of [ALICE, BOB]) scene.judge.gap(STREAM, subscriber, { epoch: 2, offset: 0 });
+  scene.see(ALICE, [7, 8, 9], { epoch: 2, offset: 1 }).see(BOB, [7, 8], { epoch: 2, offset: 1 });
+  // 6 of both, 4 and 5 of Bob.
+  assert.deepEqual(scene.found(), { gaps: 2, forgotten: 4, lost: 1 });
+});
+
 test('an engine that keeps all may not forget', () => {
   const scene = new Scene('all').publish(1, 3).see(ALICE, [1, 2, 3]).see(BOB, [1]);
   scene.judge.gap(STREAM, ALICE, { epoch: 2, offset: 1 });

@@ -85,6 +85,7 @@ export class Judge {
 
   /** The next message that this subscriber gets on the stream has the offset after `position`. */
   subscribe(stream: number, subscriber: number, position: Position): void {
+    this.#stream(stream).book.stand(position);
     this.#reader(stream, subscriber).subscribe(position);
   }
 
@@ -94,6 +95,7 @@ export class Judge {
 
   /** The subscriber was told that something is missing, and that it goes on after `position`. */
   gap(stream: number, subscriber: number, position: Position): void {
+    this.#stream(stream).book.stand(position);
     this.#reader(stream, subscriber).gap(position);
   }
 
@@ -164,7 +166,7 @@ export class Judge {
     const gone = place === null || stream.book.isVoid(place);
     if (gone && this.#keeps === 'not all') return of.acknowledged ? 'forgotten' : null;
     // Nobody saw it, so that nobody knows where it stood: any gap may hold it.
-    const excuse = place === null ? reader.gaps > 0 && 'gap' : reader.excuse(place.offset);
+    const excuse = place === null ? reader.gaps > 0 && 'gap' : reader.excuse(place);
     if (excuse === 'away') return null;
     return excuse === 'gap' ? 'missedInGaps' : 'lost';
   }

@@ -9,7 +9,7 @@ export interface Position {
 }
 
 interface Epoch {
-  /** Lowest offset that anybody saw of it. */
+  /** Lowest offset that anybody saw of it, or was told to expect. */
   first: number;
   readonly publishers: Column;
   readonly numbers: Column;
@@ -43,6 +43,11 @@ export class LogBook {
     author.epochs.set(number, name);
     author.offsets.set(number, offset);
     return true;
+  }
+
+  /** Somebody was told that the stream stands here: what comes next in this epoch has the offset after it. */
+  stand({ epoch, offset }: Position): void {
+    this.#epoch(epoch, offset + 1);
   }
 
   /** Numbers of a publisher that anybody has seen. */

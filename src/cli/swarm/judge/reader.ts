@@ -5,10 +5,10 @@ import { Ranges } from './ranges.ts';
 
 export type Fault = 'duplicated' | 'out of order' | 'silent gap';
 
-/** Offsets that the subscriber did not have to see, both ends included. */
+/** It did not have to see what stands after `from` (null: the beginning) and up to `to`. */
 interface Excuse {
-  readonly from: number;
-  readonly to: number;
+  readonly from: Position | null;
+  readonly to: Position;
   readonly why: 'away' | 'gap';
 }
 
@@ -50,10 +50,10 @@ export class Reader {
 
   /** The next message has the offset after `position`. */
   subscribe(position: Position): void {
-    const last = this.#position?.offset ?? 0;
-    if (position.offset > last) this.#excuses.push({ from: last + 1, to: position.offset, why: 'away' });
+    const last = this.#position;
+    this.#excuses.push({ from: last, to: position, why: 'away' });
     // Asked for history: what is before comes again.
-    if (position.offset < last) this.#turnPage();
+    if (last !== null && position.offset < last.offset) this.#turnPage();
     this.#position = position;
     this.#subscribed = true;
   }
@@ -66,7 +66,7 @@ export class Reader {
     this.#gaps++;
     this.#remember(GAP, 0, position);
     const last = this.#position;
-    if (last !== null && position.offset > last.offset) this.#excuses.push({ from: last.offset + 1, to: position.offset, why: 'gap' });
+    this.#excuses.push({ from: last, to: position, why: 'gap' });
     if (last !== null && (position.epoch !== last.epoch || position.offset < last.offset)) this.#turnPage();
     this.#position = position;
   }
@@ -90,10 +90,10 @@ export class Reader {
     return seen === undefined ? [EMPTY] : [seen.now, seen.before];
   }
 
-  /** Why it did not have to see what stands at an offset; null: it had to. */
-  excuse(offset: number): Excuse['why'] | null {
-    if (!this.#subscribed && offset > (this.#position?.offset ?? 0)) return 'away';
-    return this.#excuses.find(({ from, to }) => offset >= from && offset <= to)?.why ?? null;
+  /** Why it did not have to see what stands at a place; null: it had to. */
+  excuse(place: Position): Excuse['why'] | null {
+    if (!this.#subscribed && place.offset > (this.#position?.offset ?? 0)) return 'away';
+    return this.#excuses.find((excuse) => covers(excuse, place))?.why ?? null;
   }
 
   /** The last events, oldest first. */
@@ -126,4 +126,12 @@ export class Reader {
   #remember(publisher: number, number: number, { epoch, offset }: Position): void {
     this.#last.set([publisher, number, epoch, offset], (this.#events++ % REMEMBERED) * FIELDS);
   }
+}
+
+function covers({ from, to }: Excuse, { epoch, offset }: Position): boolean {
+  // An engine that forgot everything counts from 1 again: across epochs offsets say nothing of before and after.
+  const crosses = from !== null && from.epoch !== to.epoch;
+  const afterStart = from === null || (crosses && epoch === to.epoch) || offset > from.offset;
+  const beforeEnd = (crosses && epoch === from.epoch) || offset <= to.offset;
+  return afterStart && beforeEnd;
 }
