@@ -28,6 +28,12 @@ const counters: readonly Metric[] = [
     label: 'reason',
     read: (facts) => facts.goodbyes,
   },
+  {
+    name: 'evenkeel_handshakes_refused_total',
+    help: 'Handshakes of sessions that were turned away, by what they were told.',
+    label: 'answer',
+    read: (facts) => facts.refusals,
+  },
   { name: 'evenkeel_bounces_total', help: 'Connections that arrived under a plan while the node was at or above its target.', read: (facts) => facts.bounced },
   { name: 'evenkeel_forced_total', help: "Connections that were cut by a drain's deadline.", read: (facts) => facts.forced },
 ];
@@ -53,6 +59,11 @@ const nodeGauges: readonly Metric[] = [
     name: 'evenkeel_strain_handshake_seconds',
     help: 'Moving average of the time from accept to the first real request.',
     read: (facts) => facts.handshakeMs / 1000,
+  },
+  {
+    name: 'evenkeel_strain_refused_per_second',
+    help: 'Handshakes turned away per second over the last five; those of single addresses that ask too often are left out.',
+    read: (facts) => facts.refusedPerS,
   },
   {
     name: 'evenkeel_rotation',

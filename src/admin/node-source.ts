@@ -49,11 +49,13 @@ function nodeFacts(node: FleetNode, told: Goodbyes): NodeFacts {
     forced: totals.forced,
     // The registry has counted moves and drains since the start of the process, `told` since it was made.
     goodbyes: { ...told, rebalance: totals.shed, drain: totals.drained },
+    refusals: { ...node.refusals.totals },
     load: record.load,
     capacity,
     target: node.retirement.order?.target ?? null,
     eventLoopDelayMs: record.strain.eventLoopDelayMs,
     handshakeMs: record.strain.handshakeMs,
+    refusedPerS: record.strain.refusedPerS,
     rotation: record.rotation,
     draining: record.state === 'draining',
     engineUp: node.engineHealth.state === 'connected',

@@ -7,6 +7,7 @@ import type { ProbeAnswer } from '../connections/ports.ts';
 import type { GoodbyeReason } from '../core/goodbye.ts';
 import type { Log } from '../core/log.ts';
 import type { Json } from '../engine/engine.ts';
+import type { Refusal } from '../node/refusals.ts';
 import type { ConnectionQuery, ConnectionRow } from '../node/verbs.ts';
 
 export interface Source {
@@ -90,12 +91,15 @@ export interface NodeFacts {
   readonly bounced: number;
   readonly forced: number;
   readonly goodbyes: Readonly<Record<GoodbyeReason, number>>;
+  /** Handshakes that were turned away. */
+  readonly refusals: Readonly<Record<Refusal, number>>;
   readonly load: number;
   readonly capacity: number;
   /** null while no order is in force. */
   readonly target: number | null;
   readonly eventLoopDelayMs: number;
   readonly handshakeMs: number;
+  readonly refusedPerS: number;
   readonly rotation: 'in' | 'out';
   readonly draining: boolean;
   readonly engineUp: boolean;

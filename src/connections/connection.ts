@@ -58,6 +58,8 @@ export class Connection {
   /** What the application said of it; it may say so before the connection counts. */
   pinned = false;
   weight = 1;
+  /** Its client can be told where to go. */
+  directed = false;
   /** Told, when it is asked to go, so that the application ends long responses or streams by itself. */
   onRetire: ((goodbye: Goodbye) => void) | null = null;
 

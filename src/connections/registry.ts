@@ -34,6 +34,7 @@ export class Registry {
   /** Told to go, still open. */
   readonly #leaving = new Set<Connection>();
   #nextId = 1;
+  #directed = 0;
   #handshakeMs = 0;
   #admittedAt = -Infinity;
 
@@ -56,6 +57,18 @@ export class Registry {
 
   get fresh(): number {
     return this.#fresh.size;
+  }
+
+  /** Open connections whose clients can be told where to go. */
+  get directed(): number {
+    return this.#directed;
+  }
+
+  /** The client of this open connection can be told where to go. */
+  direct(connection: Connection): void {
+    if (connection.directed || connection.stage !== 'open') return;
+    connection.directed = true;
+    this.#directed++;
   }
 
   /** Moving average of the time from accept to the first real request, ms; 0 when nobody came lately: nobody waits then. */
@@ -216,6 +229,7 @@ export class Registry {
   }
 
   #dropSlot(connection: Connection): void {
+    if (connection.directed) this.#directed--;
     this.choice.remove(connection.slot);
     this.#bySlot[connection.slot] = undefined;
     this.#free.push(connection.slot);

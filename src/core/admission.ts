@@ -17,6 +17,11 @@ export class AdmissionGate {
     this.#burstMs = options.burstMs;
   }
 
+  /** How long somebody who is not invited would wait if he came now, ms; 0: he would be let in. Takes nothing. */
+  waitMs(now: number): number {
+    return Math.max(0, Math.max(this.#taken, now - this.#burstMs) + this.#slotMs - now);
+  }
+
   /** Somebody knocks. `invited`: it was refused before and comes at the time it was given, so its slot is taken already. */
   arrive(now: number, invited: boolean): Admission {
     if (invited) return ADMITTED;

@@ -9,7 +9,7 @@ export interface Timer {
 export interface Clock {
   /** Milliseconds on a clock that never goes back. Only differences mean something. */
   now(): number;
-  /** Milliseconds since 1970, for people and logs. May jump; never used to decide anything. */
+  /** Milliseconds since 1970, for people, logs, and what is signed for other machines (tickets, slots). May jump; decides nothing else. */
   wallTime(): number;
   /** Runs `task` once, `delayMs` from now. */
   after(delayMs: number, task: () => void): Timer;

@@ -9,7 +9,7 @@ export interface Strain {
   readonly eventLoopDelayMs: number;
   /** Mean time from accept to the first real request of connections whose clients speak at once, ms. */
   readonly handshakeMs: number;
-  /** Connections or handshakes refused per second. */
+  /** Handshakes turned away per second, over the last five. */
   readonly refusedPerS: number;
 }
 

@@ -2,6 +2,7 @@
 // `memory`, `local` and `redis` run one conformance suite (test/engines).
 import type { Listen } from '../core/event.ts';
 import type { NodeRecord } from '../core/membership.ts';
+import type { Streams } from './streams.ts';
 
 /** JSON: what travels through an engine must survive JSON.stringify and JSON.parse unchanged. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -67,6 +68,9 @@ export interface Engine {
   get(key: string): Promise<Json>;
   /** Stores `value`, or deletes the key when it is null. At most 64 kB as JSON. */
   set(key: string, value: Json): Promise<void>;
+
+  /** Streams, sessions, replies, presence. */
+  readonly streams: Streams;
 
   /** Gives back what this engine opened; calls under way reject. Safe to call twice. */
   close(): Promise<void>;

@@ -115,8 +115,11 @@ export interface Streams {
   keepSessions(sessions: readonly { readonly session: string; readonly owner: number }[], ttlMs: number): Promise<readonly string[]>;
   /** Ends the session at once, if `owner` has it. */
   endSession(session: string, owner: number): Promise<void>;
-  /** The client lost its messages up to `number`: the next one is `number` + 1. Never goes back. False when fenced. */
-  skipNumbers(session: string, owner: number, stream: string, number: number): Promise<boolean>;
+  /**
+   * The numbers `from`..`to` will never be used: the next one is `to` + 1. Like `append` it answers `hole` where something before
+   * `from` is missing, `repeat` where it is done (now, or before), `fenced`.
+   */
+  skipNumbers(session: string, owner: number, stream: string, range: { readonly from: number; readonly to: number }): Promise<Appended>;
 
   /** Stores a reply with its request's number, drops those up to `settled`. At most 100 are kept per session. False when fenced. */
   saveReply(session: string, owner: number, reply: { readonly number: number; readonly settled: number; readonly data: string }): Promise<boolean>;

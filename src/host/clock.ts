@@ -13,6 +13,11 @@ export function sleep(delayMs: number): Promise<void> {
   return new Promise((resolve) => void setTimeout(resolve, delayMs));
 }
 
+/** Runs `task` when what happens now, and what else the network brought with it, is done. */
+export function afterThis(task: () => void): void {
+  setImmediate(task);
+}
+
 function timer(handle: NodeJS.Timeout): Timer {
   handle.unref();
   return { cancel: () => clearTimeout(handle) };

@@ -21,6 +21,7 @@ import { Retirement } from '../connections/retirement.ts';
 import type { Engine, EngineHealth, Inbox, Json } from '../engine/engine.ts';
 import type { NodeSettings } from './options.ts';
 import { probeAnswer } from './probes.ts';
+import { Refusals } from './refusals.ts';
 import { answerRequest } from './verbs.ts';
 
 export interface NodePorts {
@@ -41,6 +42,9 @@ type Phase =
   | { readonly state: 'drained' }
   | { readonly state: 'closed'; readonly done: Promise<void> };
 
+/** Where so many of the open connections can be told where to go, landing is no lottery. */
+const DIRECTED = 0.9;
+
 /** How long `start` waits for the engine before it goes on without: the node serves in any case. */
 const ENGINE_PATIENCE_MS = 2_000;
 
@@ -50,6 +54,8 @@ export class FleetNode {
   readonly retirement: Retirement;
   readonly coordinator: Coordinator;
   readonly transportPorts: TransportPorts;
+  /** Whoever turns handshakes away counts them here. */
+  readonly refusals: Refusals;
   readonly #ports: NodePorts;
   readonly #member: Member;
   readonly #startedAt: number;
@@ -58,6 +64,8 @@ export class FleetNode {
   /** Told for every connection that is told to go: the audit trail. */
   readonly onGoodbye: Listen<{ readonly connection: Connection; readonly goodbye: Goodbye }> = this.#goodbyes.on;
   readonly onDrain: Listen<'begun' | 'done' | 'undone'> = this.#drains.on;
+  /** Clients that are told to go to this node find what lets them in. */
+  receivesDirected = false;
   #phase: Phase = { state: 'idle' };
   #inbox: Promise<Inbox> | null = null;
   #sampler: Timer | null = null;
@@ -71,6 +79,7 @@ export class FleetNode {
     this.#startedAt = ports.clock.wallTime();
     const { clock, random, log, engine } = ports;
     this.registry = new Registry({ clock, arrival: () => this.#arrival(), left: (connection, goodbye) => this.#audit(connection, goodbye) });
+    this.refusals = new Refusals(clock);
     this.retirement = new Retirement({
       clock,
       random,
@@ -207,13 +216,13 @@ export class FleetNode {
       capacity: settings.capacity,
       unmovable: choice.unmovable + choice.countIn(List.resting),
       admissionPerS: settings.admissionPerS,
-      strain: { eventLoopDelayMs: this.#eventLoopDelayMs, handshakeMs: registry.handshakeMs, refusedPerS: 0 },
+      strain: { eventLoopDelayMs: this.#eventLoopDelayMs, handshakeMs: registry.handshakeMs, refusedPerS: this.refusals.perS },
       totals: { ...registry.totals },
       rotation: this.rotation,
       term: retirement.term,
       spent: retirement.spent,
       drain: retirement.drain,
-      directed: false,
+      directed: this.receivesDirected && registry.directed >= registry.count * DIRECTED,
     };
   }
 

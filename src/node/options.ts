@@ -27,6 +27,8 @@ export interface NodeLimits {
   readonly goodbyesPerS?: number | undefined;
   /** New connections per second that the node can admit; receivers are given at most half of it. Default 1,000. */
   readonly admissionPerS?: number | undefined;
+  /** Handshakes of sessions per second from one address. Default null: no limit, since a balancer may hide the addresses. */
+  readonly perAddressPerS?: number | null | undefined;
   /** A WebSocket or HTTP/2 client is probed this often, ms. Default 30,000. */
   readonly pingMs?: number | undefined;
   /** A client that answered nothing for this long is dead, ms. Default 90,000: three probes. */
@@ -78,6 +80,7 @@ const name = z
 const limitsSchema: z.ZodType<NodeLimits> = z.strictObject({
   goodbyesPerS: positive.optional(),
   admissionPerS: positive.optional(),
+  perAddressPerS: positive.nullable().optional(),
   pingMs: positive.min(10).optional(),
   deadMs: positive.min(10).optional(),
   lingerMs: z.number().min(0).max(60_000).optional(),
@@ -118,6 +121,7 @@ export interface NodeSettings {
   readonly score: ScoreLimits;
   readonly goodbyesPerS: number;
   readonly admissionPerS: number;
+  readonly perAddressPerS: number | null;
   readonly load: (() => number) | null;
   readonly balancerIdleMs: number;
   readonly lateMessages: 'discard' | 'deliver';
@@ -151,6 +155,7 @@ export function readNodeOptions(input: NodeOptions): NodeSettings {
     },
     goodbyesPerS: limits.goodbyesPerS ?? 500,
     admissionPerS: limits.admissionPerS ?? 1_000,
+    perAddressPerS: limits.perAddressPerS ?? null,
     load: options.load ?? null,
     balancerIdleMs: options.balancerIdleMs ?? 60_000,
     lateMessages: options.lateMessages ?? 'discard',

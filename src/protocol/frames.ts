@@ -36,7 +36,8 @@ export type ClientFrame =
       readonly ticket?: string | undefined;
       /** What the application's `authenticate` is given. */
       readonly token?: string | undefined;
-      readonly subscriptions: readonly { readonly topic: string; readonly after: Position }[];
+      /** `presence`: as with `subscribe`. */
+      readonly subscriptions: readonly { readonly topic: string; readonly after: Position; readonly presence?: boolean | undefined }[];
       /** The number of the `resync` that this answers. */
       readonly resync?: number | undefined;
     }
@@ -135,8 +136,8 @@ export const frameLimits = {
   framesPerMessage: 1_000,
   /** Subscriptions in one hello, numbers in one welcome. */
   positions: 1_000,
-  /** Depth of JSON that is not the application's. */
-  depth: 8,
+  /** Arrays and objects within each other in a client's JSON: what is deeper, other clients may be unable to read. */
+  depth: 100,
 } as const;
 
 /** A codec is pure: one WebSocket message is a list of frames. */

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
 import { Server as NetServer } from 'node:net';
 import { z } from 'zod';
 import { EvenkeelError } from '../core/errors.ts';
@@ -16,7 +18,7 @@ import { connectionOf } from '../connections/socket-link.ts';
 import type { Attachment } from '../connections/ports.ts';
 import type { Engine } from '../engine/engine.ts';
 import { openEngine } from '../engine/open.ts';
-import { realClock } from '../host/clock.ts';
+import { afterThis, realClock } from '../host/clock.ts';
 import { loadSampler } from '../host/load.ts';
 import { freshName, realRandom } from '../host/random.ts';
 import { canCatch, exit, onSignals } from '../host/signals.ts';
@@ -24,6 +26,7 @@ import { FleetNode } from '../node/node.ts';
 import { nodeShape, readNodeOptions, type NodeOptions } from '../node/options.ts';
 import { attachTo, type Attachable } from './attach.ts';
 import { tamedLoad } from './load.ts';
+import { serveSessions, type SessionServer, type SessionsOptions } from './sessions/index.ts';
 
 export { EvenkeelError, errorCodes, type ErrorCode } from '../core/errors.ts';
 export type { Goodbye, GoodbyeReason } from '../core/goodbye.ts';
@@ -33,6 +36,17 @@ export type { NodeLimits, NodeOptions } from '../node/options.ts';
 export type { NodeRecord } from '../core/membership.ts';
 export type { Engine } from '../engine/engine.ts';
 export type { Attachable } from './attach.ts';
+export {
+  Refusal,
+  type Asker,
+  type Handler,
+  type HandlerOptions,
+  type Identity,
+  type Knock,
+  type SessionServer,
+  type SessionsOptions,
+  type Wish,
+} from './sessions/index.ts';
 
 export interface EvenkeelOptions extends NodeOptions {
   /**
@@ -57,6 +71,8 @@ export interface Evenkeel extends AsyncDisposable {
   readonly id: string;
   /** Looks after the connections of `server` from now on; before or after it listens. Attach each server once. */
   attach(server: Attachable): Attachment;
+  /** Lets sessions in through an HTTP server: clients of `evenkeel/client`, whose messages survive every move. Once per path and server. */
+  sessions(server: HttpServer | HttpsServer, options?: SessionsOptions): SessionServer;
   /** Empties the node by its deadline, closes the attached servers' listening sockets, and resolves. Twice is once. */
   drain(): Promise<void>;
   /** Leaves the fleet at once. Open connections and servers stay yours. Twice is once. */
@@ -116,6 +132,7 @@ class Server implements Evenkeel {
   readonly node: FleetNode;
   readonly onGoodbye: Evenkeel['onGoodbye'];
   readonly #servers = new Map<Attachable, Attachment>();
+  readonly #sessions = new Set<SessionServer>();
   readonly #log: Log;
   readonly #signals: { stop(): void };
   readonly #sampler: { stop(): void };
@@ -153,6 +170,12 @@ class Server implements Evenkeel {
     };
   }
 
+  sessions(server: HttpServer | HttpsServer, options: SessionsOptions = {}): SessionServer {
+    const served = serveSessions(server, options, { node: this.node, clock: realClock, log: this.#log, freshName, defer: afterThis });
+    this.#sessions.add(served);
+    return served;
+  }
+
   drain(): Promise<void> {
     this.#drained ??= this.#drain();
     return this.#drained;
@@ -163,6 +186,8 @@ class Server implements Evenkeel {
     this.#sampler.stop();
     for (const attachment of this.#servers.values()) attachment.detach();
     this.#servers.clear();
+    await Promise.all([...this.#sessions].map((sessions) => sessions.detach()));
+    this.#sessions.clear();
     await this.node.close();
   }
 

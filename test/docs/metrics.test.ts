@@ -18,11 +18,13 @@ const facts: NodeFacts = {
   bounced: 1,
   forced: 1,
   goodbyes: { rebalance: 1, drain: 1, 'max-requests': 1, 'max-age': 1, idle: 1, dead: 1, operator: 1 },
+  refusals: { later: 1, refused: 1, address: 1 },
   load: 1,
   capacity: 1,
   target: 1,
   eventLoopDelayMs: 1,
   handshakeMs: 1,
+  refusedPerS: 1,
   rotation: 'in',
   draining: false,
   engineUp: true,
@@ -43,7 +45,9 @@ test('every metric has its row with its type and labels, and no row is of a metr
 });
 
 test('every value of a label is named', () => {
-  const [, protocols, reasons] = /Values of `protocol`:([^]*?)Values of `reason`:([^]*?)\n\n/.exec(page) ?? assert.fail('no list of values');
+  const [, protocols, reasons, answers] =
+    /Values of `protocol`:([^]*?)Values of `reason`:([^]*?)Values of `answer`:([^]*?)\n\n/.exec(page) ?? assert.fail('no list of values');
   assert.deepEqual(sorted(codeIn(protocols)), sorted(Object.keys(facts.connections)));
   assert.deepEqual(sorted(codeIn(reasons)), sorted(Object.keys(facts.goodbyes)));
+  assert.deepEqual(sorted(codeIn(answers).filter((name) => !name.startsWith('limits'))), sorted(Object.keys(facts.refusals)));
 });

@@ -64,6 +64,7 @@ test('the defaults on the page are those that hold', () => {
     'drain.settleMs': drain.settleMs,
     'limits.goodbyesPerS': node.goodbyesPerS,
     'limits.admissionPerS': node.admissionPerS,
+    'limits.perAddressPerS': node.perAddressPerS,
     'limits.pingMs': transport.pingMs,
     'limits.lingerMs': transport.lingerMs,
     'limits.goodbyeMs': transport.goodbyeMs,

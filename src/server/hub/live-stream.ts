@@ -1,0 +1,363 @@
+// One stream as this node follows it for its clients: listens first, then reads; passes on only what comes next; reads what it
+// missed; and brings those who resume up to where it stands, page by page, as fast as each of them takes it.
+import type { Clock, Timer } from '../../core/clock.ts';
+import { EvenkeelError } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import type { Entry, Page, Streams, Tail } from '../../engine/streams.ts';
+import type { Position, Start } from '../../protocol/frames.ts';
+import { follows, publications, type Follower, type Packed, type Packer } from './follower.ts';
+
+export interface LiveStreamPorts {
+  readonly streams: Streams;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Runs `task` after what is happening now: publications of one turn share a write. */
+  readonly defer: (task: () => void) => void;
+  /** How long the stream is remembered after its last entry or subscription, ms. */
+  readonly metaMs: number;
+}
+
+type State =
+  | { readonly kind: 'opening' }
+  /** `position`: everything up to it was passed on to the live. `highest`: the highest offset heard of. */
+  | { readonly kind: 'open'; position: Position; highest: number; healing: boolean }
+  | { readonly kind: 'closed' };
+
+/** Someone who is not where the stream is. */
+interface Behind {
+  /** Null until the first page is there: with `history` where it begins depends on what is kept. */
+  position: Position | null;
+  readonly start: Start;
+  /** Whether it was told where it begins. */
+  told: boolean;
+  /** Takes nothing now; `resume` brings it back. */
+  stalled: boolean;
+}
+
+const PAGE = 200;
+const RETRY_MS = 500;
+
+export class LiveStream {
+  readonly name: string;
+  /** As clients call it. */
+  readonly topic: string;
+  readonly #ports: LiveStreamPorts;
+  readonly #live = new Set<Follower>();
+  /** Made when somebody is behind; most streams never need it. */
+  #behind: Map<Follower, Behind> | null = null;
+  #burst: Entry[] = [];
+  #state: State = { kind: 'opening' };
+  #tail: Tail | null = null;
+  #pumping = false;
+  /** Somebody asked for the pump while it ran. */
+  #wanted = false;
+  #retry: Timer | null = null;
+
+  constructor(name: string, topic: string, ports: LiveStreamPorts) {
+    this.name = name;
+    this.topic = topic;
+    this.#ports = ports;
+    void this.#open();
+  }
+
+  get followers(): number {
+    return this.#live.size + (this.#behind?.size ?? 0);
+  }
+
+  /** Where the stream stands on this node, or null while that is not known. */
+  get position(): Position | null {
+    return this.#state.kind === 'open' ? this.#state.position : null;
+  }
+
+  /** Begins to follow. The follower is told `subscribed` or `gap`, then gets entries. */
+  follow(follower: Follower, start: Start): void {
+    this.#flush();
+    this.#behindOf().set(follower, { position: 'after' in start ? start.after : null, start, told: false, stalled: false });
+    this.#pump();
+  }
+
+  /** Stops; nothing is told. */
+  leave(follower: Follower): void {
+    this.#live.delete(follower);
+    this.#behind?.delete(follower);
+  }
+
+  /** A follower that was not ready takes more again. */
+  resume(follower: Follower): void {
+    const behind = this.#behind?.get(follower);
+    if (behind?.stalled !== true) return;
+    behind.stalled = false;
+    this.#pump();
+  }
+
+  /** The engine says where the stream ends: is anything missing here? */
+  verify(top: Position): void {
+    const state = this.#state;
+    if (state.kind !== 'open' || (top.offset === state.position.offset && top.epoch === state.position.epoch)) return;
+    this.#heal();
+  }
+
+  close(): void {
+    this.#state = { kind: 'closed' };
+    this.#retry?.cancel();
+    void this.#tail?.close().catch((error: unknown) => this.#ports.log.debug({ stream: this.name, error }, 'a tail was not closed'));
+  }
+
+  async #open(): Promise<void> {
+    const { streams, metaMs } = this.#ports;
+    try {
+      this.#tail ??= await streams.tail(this.name, (entry) => this.#hear(entry));
+      const [top] = await streams.tops([this.name], metaMs);
+      if (this.#state.kind === 'closed') return this.close();
+      if (top === undefined) return;
+      this.#state = { kind: 'open', position: top, highest: top.offset, healing: false };
+      this.#pump();
+    } catch (error) {
+      this.#failed(error, () => void this.#open());
+    }
+  }
+
+  /** An entry from the tail. */
+  #hear(entry: Entry): void {
+    const state = this.#state;
+    // What comes while it opens is read with the first page.
+    if (state.kind !== 'open') return;
+    if (entry.offset > state.highest) state.highest = entry.offset;
+    else if (entry.epoch === state.position.epoch) return;
+    if (state.healing) return;
+    if (follows(state.position, entry)) this.#ingest(state, entry);
+    else this.#heal();
+  }
+
+  #ingest(state: State & { kind: 'open' }, entry: Entry): void {
+    state.position = entry;
+    if (this.#live.size === 0) return;
+    if (this.#burst.length === 0) this.#ports.defer(() => this.#flush());
+    this.#burst.push(entry);
+  }
+
+  /** Hands what has come to everybody who is live. */
+  #flush(): void {
+    const entries = this.#burst;
+    if (entries.length === 0) return;
+    this.#burst = [];
+    const packs = new Packs(this.topic, entries);
+    for (const follower of this.#live) {
+      if (follower.ready()) follower.write(packs.for(follower.packer));
+      else this.#stall(follower, entries[0]);
+    }
+  }
+
+  /** It reads too slowly: from here on it reads from the history, when it can. */
+  #stall(follower: Follower, next: Entry): void {
+    this.#live.delete(follower);
+    const position = { epoch: next.epoch, offset: next.offset - 1 };
+    this.#behindOf().set(follower, { position, start: { after: position }, told: true, stalled: true });
+  }
+
+  /** Something is missing, or another run began: the engine knows what comes next. */
+  #heal(): void {
+    const state = this.#state;
+    if (state.kind !== 'open' || state.healing) return;
+    state.healing = true;
+    void this.#read(state);
+  }
+
+  async #read(state: State & { kind: 'open' }): Promise<void> {
+    try {
+      for (;;) {
+        const page = await this.#ports.streams.read(this.name, { after: state.position }, PAGE);
+        if (this.#state !== state) return;
+        this.#take(state, page);
+        // What the tail brought meanwhile may be newer than the page.
+        if (page.kind === 'page' && page.entries.length < PAGE && state.position.offset >= state.highest) break;
+        if (page.kind === 'gap') state.highest = state.position.offset;
+        if (page.kind === 'page' && page.entries.length === 0) break;
+      }
+      state.healing = false;
+      this.#pump();
+    } catch (error) {
+      state.healing = false;
+      this.#failed(error, () => this.#heal());
+    }
+  }
+
+  #take(state: State & { kind: 'open' }, page: Page): void {
+    if (page.kind === 'page') {
+      for (const entry of page.entries) this.#ingest(state, entry);
+      return;
+    }
+    this.#flush();
+    state.position = page.top;
+    for (const follower of this.#live) follower.tell({ type: 'gap', topic: this.topic, position: page.top });
+  }
+
+  /** Reads on for those who are behind, the rearmost first, until nobody can take more. */
+  #pump(): void {
+    if (this.#state.kind !== 'open' || this.#behind === null) return;
+    this.#wanted = true;
+    if (this.#pumping) return;
+    this.#pumping = true;
+    void this.#pumpAll().finally(() => {
+      this.#pumping = false;
+      if (this.#wanted) this.#pump();
+    });
+  }
+
+  async #pumpAll(): Promise<void> {
+    try {
+      this.#wanted = false;
+      for (let next = this.#rearmost(); next !== null; next = this.#rearmost()) {
+        const [follower, behind] = next;
+        if (this.#joins(follower, behind)) continue;
+        const start = behind.position === null ? behind.start : { after: behind.position };
+        const page = await this.#ports.streams.read(this.name, start, PAGE);
+        const state = this.#state;
+        if (state.kind !== 'open') return;
+        if (behind.position === null && page.kind === 'page') this.#begin(follower, behind, page);
+        else if (!this.#serve(state, behind.position, page)) return;
+      }
+    } catch (error) {
+      this.#failed(error, () => this.#pump());
+    }
+  }
+
+  #rearmost(): [Follower, Behind] | null {
+    let least: [Follower, Behind] | null = null;
+    for (const pair of this.#behind ?? []) {
+      const [follower, behind] = pair;
+      if (behind.stalled) continue;
+      if (!follower.ready()) {
+        behind.stalled = true;
+        continue;
+      }
+      if (least === null || (behind.position?.offset ?? -1) < (least[1].position?.offset ?? -1)) least = pair;
+    }
+    return least;
+  }
+
+  /** Whether the follower is where the stream is, and so goes on live. */
+  #joins(follower: Follower, behind: Behind): boolean {
+    const state = this.#state;
+    if (state.kind !== 'open') return false;
+    const here = state.position;
+    if (behind.position === null && 'history' in behind.start && behind.start.history === 0) behind.position = here;
+    const { position } = behind;
+    if (position === null || position.offset !== here.offset || position.epoch !== here.epoch) return false;
+    this.#flush();
+    this.#tellStart(follower, behind, position);
+    this.#behind?.delete(follower);
+    this.#live.add(follower);
+    return true;
+  }
+
+  #tellStart(follower: Follower, behind: Behind, position: Position): void {
+    if (behind.told) return;
+    behind.told = true;
+    follower.tell({ type: 'subscribed', topic: this.topic, position });
+  }
+
+  /** The first page of someone who asked for history: it begins where the page does. */
+  #begin(follower: Follower, behind: Behind, page: Page & { kind: 'page' }): void {
+    if (this.#behind?.get(follower) !== behind) return;
+    const [first] = page.entries;
+    behind.position = first === undefined ? page.top : { epoch: first.epoch, offset: first.offset - 1 };
+    this.#tellStart(follower, behind, behind.position);
+    this.#serveOne(follower, behind, page.entries, new Map());
+  }
+
+  /** Hands a page that follows `after` to everybody whom it concerns. False: nothing came of it, so asking at once is pointless. */
+  #serve(state: State & { kind: 'open' }, after: Position | null, page: Page): boolean {
+    if (page.kind === 'gap') return this.#serveGap(after, page.top);
+    for (const entry of page.entries) if (!state.healing && follows(state.position, entry)) this.#ingest(state, entry);
+    this.#flush();
+    const packs = new Map<number, Packs>();
+    const at = new Map(page.entries.map((entry, index) => [entry.offset, index]));
+    for (const [follower, behind] of this.#behind ?? []) {
+      const { position } = behind;
+      if (position === null || behind.stalled) continue;
+      const same = after !== null && position.offset === after.offset && position.epoch === after.epoch;
+      const index = same ? -1 : at.get(position.offset);
+      // Someone further on is served only where what it saw last is what the page has there.
+      if (index === undefined || (index >= 0 && page.entries[index].epoch !== position.epoch)) continue;
+      this.#tellStart(follower, behind, position);
+      this.#serveOne(follower, behind, page.entries.slice(index + 1), packs);
+    }
+    if (page.entries.length > 0) return true;
+    return after === null || this.#settle(state, after, page.top);
+  }
+
+  /** Whoever is at `after` is at the top, which this node does not know yet, or which has another epoch by now. */
+  #settle(state: State & { kind: 'open' }, after: Position, top: Position): boolean {
+    for (const behind of this.#behind?.values() ?? []) {
+      const { position } = behind;
+      if (position !== null && position.offset === after.offset && position.epoch === after.epoch) behind.position = top;
+    }
+    if (state.position.offset === top.offset) {
+      state.position = top;
+      return true;
+    }
+    this.#heal();
+    return false;
+  }
+
+  #serveGap(after: Position | null, top: Position): boolean {
+    for (const [follower, behind] of this.#behind ?? []) {
+      const { position } = behind;
+      if (position !== null && (after === null || position.offset !== after.offset || position.epoch !== after.epoch)) continue;
+      if (position === null && after !== null) continue;
+      behind.position = top;
+      behind.told = true;
+      follower.tell({ type: 'gap', topic: this.topic, position: top });
+    }
+    this.verify(top);
+    return true;
+  }
+
+  #serveOne(follower: Follower, behind: Behind, entries: readonly Entry[], packs: Map<number, Packs>): void {
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    const key = entries[0].offset;
+    const pack = packs.get(key) ?? new Packs(this.topic, entries);
+    packs.set(key, pack);
+    behind.position = { epoch: last.epoch, offset: last.offset };
+    follower.write(pack.for(follower.packer));
+  }
+
+  #behindOf(): Map<Follower, Behind> {
+    return (this.#behind ??= new Map<Follower, Behind>());
+  }
+
+  /** The engine did not answer: again in a moment. Anything else is a mistake of ours, and must not be hidden. */
+  #failed(error: unknown, again: () => void): void {
+    if (this.#state.kind === 'closed') return;
+    const { log, clock } = this.#ports;
+    if (!EvenkeelError.is(error)) log.error({ stream: this.name, error }, 'reading a stream failed');
+    else log.debug({ stream: this.name, reason: error.message }, 'a stream cannot be read now');
+    this.#retry?.cancel();
+    this.#retry = clock.after(RETRY_MS, again);
+  }
+}
+
+/** The same entries in the form of each kind of link, made when first asked for. */
+class Packs {
+  readonly #topic: string;
+  readonly #entries: readonly Entry[];
+  #only: { readonly packer: Packer; readonly packed: Packed } | null = null;
+  #more: Map<Packer, Packed> | null = null;
+
+  constructor(topic: string, entries: readonly Entry[]) {
+    this.#topic = topic;
+    this.#entries = entries;
+  }
+
+  for(packer: Packer): Packed {
+    if (this.#only?.packer === packer) return this.#only.packed;
+    const known = this.#more?.get(packer);
+    if (known !== undefined) return known;
+    const packed = packer.pack(publications(this.#topic, this.#entries));
+    if (this.#only === null) this.#only = { packer, packed };
+    else (this.#more ??= new Map<Packer, Packed>()).set(packer, packed);
+    return packed;
+  }
+}

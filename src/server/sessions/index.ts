@@ -1,0 +1,96 @@
+// What an application holds after `node.sessions(...)`: says things on topics, to users, to everybody; answers requests; asks who is there.
+import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import { Server as TlsServer } from 'node:tls';
+import { EvenkeelError } from '../../core/errors.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { Log } from '../../core/log.ts';
+import type { PresentMember } from '../../engine/streams.ts';
+import type { FleetNode } from '../../node/node.ts';
+import { EVERYBODY, frameLimits, INBOX, RESERVED, type Payload } from '../../protocol/frames.ts';
+import { streamOf } from '../hub/hub.ts';
+import { attachSessions } from './attach.ts';
+import { Door } from './door.ts';
+import { readSessionsOptions, type SessionsOptions } from './options.ts';
+import type { Handler, HandlerOptions } from './requests.ts';
+import { Sessions } from './sessions.ts';
+
+export { Refusal, type Asker, type Handler, type HandlerOptions } from './requests.ts';
+export type { Identity, Knock, SessionsOptions, Wish } from './options.ts';
+
+/** A value for clients: bytes, or anything that JSON can say. */
+export type Value = unknown;
+
+export interface SessionServer {
+  /** Says `value` on `topic`, once, to everybody who follows it on any node. Resolves when the engine has it; rejects with EVENKEEL_ENGINE_UNREACHABLE. */
+  publish(topic: string, value: Value): Promise<void>;
+  /** To all sessions of a user, wherever connected; those that are between two links get it when they are back. */
+  sendTo(user: string, value: Value): Promise<void>;
+  /** To every session of the fleet. */
+  broadcast(value: Value): Promise<void>;
+  /** Answers requests for `method`. One handler per method. */
+  handle(method: string, handler: Handler, options?: HandlerOptions): void;
+  /** Who is on a topic, on all nodes; at most 1,000. */
+  present(topic: string): Promise<readonly PresentMember[]>;
+  /** Sessions whose newest link is on this node. */
+  readonly count: number;
+  /** Lets nobody in any more and gives back what the sessions hold. Open links are the server's. */
+  detach(): Promise<void>;
+}
+
+export interface SessionServerPorts {
+  readonly node: FleetNode;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly freshName: () => string;
+  readonly defer: (task: () => void) => void;
+}
+
+/** Lets sessions in through `server`. Throws EVENKEEL_BAD_OPTION. */
+export function serveSessions(server: HttpServer | HttpsServer, options: SessionsOptions, ports: SessionServerPorts): SessionServer {
+  const settings = readSessionsOptions(options);
+  const { node, clock, log, freshName, defer } = ports;
+  const { id, transport, admissionPerS, perAddressPerS } = node.settings;
+  const scheme = server instanceof TlsServer ? 'wss' : 'ws';
+  const sessions = new Sessions(settings, {
+    engine: node.engine,
+    clock,
+    log,
+    defer,
+    freshName,
+    node: id,
+    heartbeat: { pingMs: transport.pingMs, deadMs: transport.deadMs },
+    moveMs: transport.goodbyeMs,
+    urlOf: (address) => (address.includes('://') ? address : `${scheme}://${address}${settings.path}`),
+  });
+  const turnedAway = (refusal: Parameters<FleetNode['refusals']['count']>[0]): void => node.refusals.count(refusal);
+  const door = new Door({ secret: () => sessions.secret, perS: admissionPerS, perAddressPerS, turnedAway }, clock.now());
+  const attachment = attachSessions(server, { node, sessions, settings, door });
+  sessions.start();
+  return {
+    publish: (topic, value) => sessions.hub.publish(streamOf(checkTopic(topic), null), payloadOf(value)).then(() => {}),
+    sendTo: (user, value) => sessions.hub.publish(streamOf(INBOX, user), payloadOf(value)).then(() => {}),
+    broadcast: (value) => sessions.hub.publish(streamOf(EVERYBODY, null), payloadOf(value)).then(() => {}),
+    handle: (method, handler, given) => sessions.requests.handle(method, handler, given),
+    present: (topic) => sessions.presence.present(checkTopic(topic)),
+    get count() {
+      return sessions.count;
+    },
+    async detach() {
+      attachment.detach();
+      await sessions.stop();
+    },
+  };
+}
+
+function payloadOf(value: Value): Payload {
+  if (value instanceof Uint8Array) return { bytes: value };
+  const json = JSON.stringify(value) as string | undefined;
+  if (json === undefined) throw new EvenkeelError('EVENKEEL_BAD_OPTION', `a message must be JSON or bytes, got ${typeof value}`);
+  return { json };
+}
+
+function checkTopic(topic: string): string {
+  if (typeof topic === 'string' && topic !== '' && topic.length <= frameLimits.nameChars && !topic.startsWith(RESERVED)) return topic;
+  throw new EvenkeelError('EVENKEEL_BAD_OPTION', `a topic must have 1 to ${frameLimits.nameChars} characters and not begin with @, got '${topic}'`);
+}

@@ -1,0 +1,101 @@
+// Answers requests with the application's handlers. A reply is stored under its number before it is sent, so that a client that
+// asks again, also elsewhere, gets the same reply; a handler whose node died runs again.
+import { EvenkeelError } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import type { Engine } from '../../engine/engine.ts';
+import type { ServerFrame } from '../../protocol/frames.ts';
+import { dataOf, payloadIn } from '../hub/follower.ts';
+import type { RequestFrame, Session } from './session.ts';
+
+/** Who asks. */
+export interface Asker {
+  readonly user: string | null;
+  readonly client: string;
+  readonly method: string;
+}
+
+/** `value` is what the client gave: JSON, or bytes. What it returns is the reply's data; throw a `Refusal` for another code than 200. */
+export type Handler = (value: unknown, asker: Asker) => unknown;
+
+export interface HandlerOptions {
+  /** Whether replies are stored for clients that ask again. Default true; false saves a write where running twice does no harm. */
+  readonly once?: boolean | undefined;
+}
+
+/** A reply with a code of the application's: 400 to 599, as in HTTP. */
+export class Refusal extends Error {
+  readonly code: number;
+
+  constructor(code: number, message: string) {
+    super(message);
+    this.name = 'Refusal';
+    this.code = code;
+  }
+}
+
+type Reply = ServerFrame & { readonly type: 'reply' };
+
+interface Known {
+  readonly handler: Handler;
+  readonly once: boolean;
+}
+
+export class Requests {
+  readonly #engine: Engine;
+  readonly #log: Log;
+  readonly #handlers = new Map<string, Known>();
+
+  constructor(engine: Engine, log: Log) {
+    this.#engine = engine;
+    this.#log = log;
+  }
+
+  handle(method: string, handler: Handler, { once = true }: HandlerOptions = {}): void {
+    if (this.#handlers.has(method)) throw new EvenkeelError('EVENKEEL_BAD_OPTION', `a method must have one handler, got another for '${method}'`);
+    this.#handlers.set(method, { handler, once });
+  }
+
+  /** Null when the session has moved on: then its new node answers. */
+  async answer(session: Session, request: RequestFrame): Promise<Reply | null> {
+    const { number, settled, method } = request;
+    const known = this.#handlers.get(method);
+    if (known === undefined) return { type: 'reply', number, code: 404, message: `no method '${method}'` };
+    if (!known.once) return this.#run(known.handler, session, request);
+    try {
+      const before = request.again === true ? await this.#engine.streams.findReply(session.id, number) : null;
+      if (before !== null) return read(number, before);
+      const reply = await this.#run(known.handler, session, request);
+      const kept = await this.#engine.streams.saveReply(session.id, session.owner, { number, settled, data: write(reply) });
+      return kept ? reply : null;
+    } catch (error) {
+      if (!EvenkeelError.is(error)) throw error;
+      // The handler may have run; the client hears that this is not known rather than nothing.
+      return { type: 'reply', number, code: 503, message: `whether it was done is not known: ${error.message}` };
+    }
+  }
+
+  async #run(handler: Handler, session: Session, { number, method, payload }: RequestFrame): Promise<Reply> {
+    const { user, client } = session;
+    try {
+      const value: unknown = 'json' in payload ? JSON.parse(payload.json) : payload.bytes;
+      const data = await handler(value, { user, client, method });
+      if (data === undefined) return { type: 'reply', number, code: 200, message: '' };
+      if (data instanceof Uint8Array) return { type: 'reply', number, code: 200, message: '', payload: { bytes: data } };
+      return { type: 'reply', number, code: 200, message: '', payload: { json: JSON.stringify(data) } };
+    } catch (error) {
+      if (error instanceof Refusal) return { type: 'reply', number, code: error.code, message: error.message };
+      this.#log.error({ method, client, error }, 'a handler failed');
+      return { type: 'reply', number, code: 500, message: 'the handler failed' };
+    }
+  }
+}
+
+/** Stored as code, message and payload, in a form that the engine takes: text. */
+function write({ code, message, payload }: Reply): string {
+  return JSON.stringify([code, message, payload === undefined ? null : dataOf(payload)]);
+}
+
+function read(number: number, data: string): Reply {
+  const [code, message, payload] = JSON.parse(data) as [number, string, string | null];
+  return payload === null ? { type: 'reply', number, code, message } : { type: 'reply', number, code, message, payload: payloadIn(payload) };
+}

@@ -1,0 +1,387 @@
+// This node's end of one link: takes the client's frames in order, follows streams for it, numbers and acknowledges what it
+// publishes, answers its requests. What needs the rest of the node it asks of its host.
+import type { Clock } from '../../core/clock.ts';
+import { EvenkeelError } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import type { Appended } from '../../engine/streams.ts';
+import { CloseCode } from '../../protocol/close-codes.ts';
+import { RESERVED, type ClientFrame, type Codec, type Payload, type ServerFrame, type Start } from '../../protocol/frames.ts';
+import { dataOf, type Follower, type Packed, type Packer } from '../hub/follower.ts';
+import { streamOf, type Hub } from '../hub/hub.ts';
+import type { LiveStream } from '../hub/live-stream.ts';
+import type { SessionsSettings, Wish } from './options.ts';
+
+/** One link as its session sees it: a WebSocket, or a virtual one. */
+export interface SessionLink {
+  readonly codec: Codec;
+  readonly packer: Packer;
+  write(packed: Packed): void;
+  close(code: number, reason: string): void;
+  /** Bytes that wait to be sent. */
+  buffered(): number;
+  /** Stops reading from the client; `release` goes on. */
+  hold(): void;
+  release(): void;
+}
+
+export type Hello = ClientFrame & { readonly type: 'hello' };
+export type RequestFrame = ClientFrame & { readonly type: 'request' };
+
+/** What a session asks of its node. */
+export interface SessionHost {
+  readonly settings: SessionsSettings;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly hub: Hub;
+  readonly defer: (task: () => void) => void;
+  /** Says who it is, claims the session, and welcomes it; or closes the link. */
+  greet(session: Session, hello: Hello): Promise<void>;
+  /** Another link has the session. */
+  fenced(session: Session): void;
+  /** The reply to a request, to be sent as it is; null when the session has moved on. */
+  answer(session: Session, request: RequestFrame): Promise<ServerFrame | null>;
+  /** The client lost its messages `from`..`to`. */
+  skip(session: Session, stream: string, range: { readonly from: number; readonly to: number }): Promise<Appended>;
+  enter(session: Session, topic: string): void;
+  leave(session: Session, topic: string): void;
+  present(session: Session, topic: string): Promise<ServerFrame>;
+}
+
+export type SessionStage =
+  /** Waits for hello. */
+  | 'greeting'
+  | 'open'
+  /** A newer link has the session: it still gets what it follows until it closes, and may not write. */
+  | 'retired'
+  | 'closed';
+
+/** What may be under way for one client; beyond it nothing more is read. */
+const UNDER_WAY = 128;
+
+export class Session implements Follower {
+  readonly link: SessionLink;
+  readonly packer: Packer;
+  stage: SessionStage = 'greeting';
+  /** Empty until welcomed. */
+  id = '';
+  /** Public name. */
+  client = '';
+  user: string | null = null;
+  owner = 0;
+  /** Number of the link, from hello. */
+  number = 0;
+  /** On the host's clock: when it was accepted, or when it was told to move. */
+  since: number;
+  toldSpreadMs = 0;
+  readonly #host: SessionHost;
+  #streams: LiveStream[] = [];
+  /** When it began to take nothing, or 0. */
+  #stalledAt = 0;
+  #out: ServerFrame[] = [];
+  #acks: Map<string, number> | null = null;
+  /** By topic: the number that must come next because something was missed. */
+  #awaited: Map<string, number> | null = null;
+  /** Frames that came while an earlier one was still being handled. */
+  #waiting: ClientFrame[] | null = null;
+  #underWay = 0;
+  #held = false;
+  /** Frames that may still be taken now, and when that was counted. */
+  #allowance: number;
+  #countedAt: number;
+
+  constructor(link: SessionLink, host: SessionHost) {
+    this.link = link;
+    this.packer = link.packer;
+    this.#host = host;
+    this.since = host.clock.now();
+    this.#countedAt = this.since;
+    this.#allowance = 2 * host.settings.framesPerS;
+  }
+
+  /** One message of the link. */
+  receive(message: string | Uint8Array): void {
+    if (this.stage === 'closed' || this.stage === 'retired') return;
+    const frames = this.link.codec.decodeClient(message);
+    if (frames === null) return this.end(CloseCode.badFrame, 'a message that is not of this protocol');
+    if (!this.#count(frames.length)) this.#rest();
+    if (this.#waiting !== null) this.#waiting.push(...frames);
+    else this.#run(frames);
+  }
+
+  /** The link has room again. */
+  drained(): void {
+    if (this.#stalledAt === 0) return;
+    this.#stalledAt = 0;
+    for (const stream of this.#streams) stream.resume(this);
+  }
+
+  /** Closes the link because of something; what the session holds is given back by `gone`. */
+  end(code: number, reason: string): void {
+    if (this.stage === 'closed') return;
+    this.#flush();
+    this.gone();
+    this.link.close(code, reason);
+  }
+
+  /** The link is no more. */
+  gone(): void {
+    this.stage = 'closed';
+    for (const stream of this.#streams) this.#host.hub.leave(stream, this);
+    this.#streams = [];
+  }
+
+  /** Whether it has taken nothing for too long. */
+  isStuck(now: number): boolean {
+    return this.#stalledAt !== 0 && now - this.#stalledAt > this.#host.settings.slowMs;
+  }
+
+  get topics(): number {
+    return this.#streams.length;
+  }
+
+  ready(): boolean {
+    if (this.link.buffered() <= this.#host.settings.unsentBytes) return true;
+    if (this.#host.settings.slow === 'close') {
+      // Not from within the stream that asks.
+      this.#host.defer(() => this.end(CloseCode.slow, 'reads too slowly'));
+    } else if (this.#stalledAt === 0) {
+      this.#stalledAt = this.#host.clock.now();
+    }
+    return false;
+  }
+
+  write(packed: Packed): void {
+    this.#flush();
+    this.link.write(packed);
+  }
+
+  /** Sends a frame with the others of this turn. */
+  tell(frame: ServerFrame): void {
+    if (this.stage === 'closed') return;
+    if (this.#out.push(frame) === 1 && this.#acks === null) this.#host.defer(() => this.#flush());
+  }
+
+  /** Follows a stream for the client. */
+  follow(topic: string, start: Start): void {
+    this.unfollow(topic);
+    const stream = this.#host.hub.follow(streamOf(topic, this.user), topic, { follower: this, start });
+    this.#streams.push(stream);
+  }
+
+  unfollow(topic: string): boolean {
+    const index = this.#streams.findIndex((stream) => stream.topic === topic);
+    if (index < 0) return false;
+    const [stream] = this.#streams.splice(index, 1);
+    if (stream !== undefined) this.#host.hub.leave(stream, this);
+    return true;
+  }
+
+  /** Asks the application, and follows or says why not. For hello and subscribe alike. */
+  subscribe(topic: string, start: Start, presence: boolean): void | Promise<void> {
+    if (this.#streams.length >= this.#host.settings.topics && !this.#streams.some((stream) => stream.topic === topic)) {
+      return this.tell({ type: 'unsubscribed', topic, code: 429, message: `a session may follow at most ${this.#host.settings.topics} topics` });
+    }
+    return this.#whenAllowed('subscribe', topic, (allowed) => {
+      if (!allowed) return this.tell({ type: 'unsubscribed', topic, code: 403, message: 'this topic may not be followed' });
+      this.follow(topic, start);
+      if (presence && !topic.startsWith(RESERVED)) this.#host.enter(this, topic);
+    });
+  }
+
+  #run(frames: readonly ClientFrame[]): void {
+    for (let index = 0; index < frames.length; index++) {
+      const wait = this.#take(frames[index]);
+      if (wait === undefined) continue;
+      this.#waiting = frames.slice(index + 1);
+      this.#hold();
+      wait.then(
+        () => this.#goOn(),
+        (error: unknown) => this.#fail(error),
+      );
+      return;
+    }
+  }
+
+  #goOn(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = null;
+    this.#release();
+    if (this.stage === 'open' || this.stage === 'greeting') this.#run(waiting);
+  }
+
+  #fail(error: unknown): void {
+    this.#host.log.error({ session: this.client, error }, 'a session failed');
+    this.end(CloseCode.failed, 'the server failed');
+  }
+
+  /** A promise where what follows must wait. */
+  #take(frame: ClientFrame): void | Promise<void> {
+    if (this.stage === 'greeting') {
+      if (frame.type === 'hello') return this.#host.greet(this, frame);
+      return this.end(CloseCode.badFrame, 'the first frame must be hello');
+    }
+    if (this.stage !== 'open') return;
+    switch (frame.type) {
+      case 'publish':
+        return this.#publish(frame);
+      case 'request':
+        return this.#request(frame);
+      case 'subscribe':
+        return this.subscribe(frame.topic, frame.start, frame.presence === true);
+      case 'unsubscribe':
+        return this.#unsubscribe(frame.topic);
+      case 'lost':
+        return this.#lost(frame.topic, frame);
+      case 'presence':
+        return this.#presence(frame.topic);
+      case 'ping':
+        return this.tell({ type: 'pong', at: frame.at });
+      case 'pong':
+        return;
+      case 'hello':
+        return this.end(CloseCode.badFrame, 'hello comes once');
+    }
+  }
+
+  #unsubscribe(topic: string): void {
+    if (this.unfollow(topic)) this.#host.leave(this, topic);
+    this.tell({ type: 'unsubscribed', topic, code: 200, message: '' });
+  }
+
+  #presence(topic: string): void | Promise<void> {
+    return this.#whenAllowed('presence', topic, (allowed) => {
+      if (!allowed) return this.tell({ type: 'unsubscribed', topic, code: 403, message: 'who is on this topic may not be asked' });
+      this.#begin(this.#host.present(this, topic).then((frame) => this.tell(frame)));
+    });
+  }
+
+  #publish(frame: ClientFrame & { readonly type: 'publish' }): void | Promise<void> {
+    const { topic, number, payload } = frame;
+    const awaited = this.#awaited?.get(topic);
+    if (awaited !== undefined) {
+      // What was sent before the client heard of the hole.
+      if (number !== awaited) return;
+      this.#awaited?.delete(topic);
+    }
+    if (sizeOf(payload) > this.#host.settings.messageBytes) {
+      return this.#refuse(frame, 413, `a message must be at most ${this.#host.settings.messageBytes} bytes`);
+    }
+    if (topic.startsWith(RESERVED)) return this.#refuse(frame, 403, 'topics that begin with @ are not for clients to publish on');
+    return this.#whenAllowed('publish', topic, (allowed) => {
+      if (!allowed) return this.#refuse(frame, 403, 'on this topic may not be published');
+      const author = { kind: 'session', session: this.id, owner: this.owner, number } as const;
+      const appended = this.#host.hub.append({ stream: streamOf(topic, null), data: dataOf(payload), author });
+      this.#begin(this.#settle(topic, number, appended));
+    });
+  }
+
+  /** A message that will not be published: its number counts as taken all the same. */
+  #refuse({ topic, number }: { readonly topic: string; readonly number: number }, code: number, message: string): void {
+    const skipped = this.#host.skip(this, streamOf(topic, null), { from: number, to: number });
+    this.#begin(this.#settle(topic, number, skipped, () => this.tell({ type: 'refused', topic, number, code, message })));
+  }
+
+  #lost(topic: string, range: { readonly from: number; readonly to: number }): void {
+    this.#awaited?.delete(topic);
+    this.#begin(this.#settle(topic, range.to, this.#host.skip(this, streamOf(topic, null), range)));
+  }
+
+  async #settle(topic: string, number: number, appended: Promise<Appended>, done = () => this.#ack(topic, number)): Promise<void> {
+    try {
+      const result = await appended;
+      if (result.kind === 'hole') this.#expect(topic, result.expected);
+      else if (result.kind === 'fenced') this.#host.fenced(this);
+      else done();
+    } catch (error) {
+      if (!EvenkeelError.is(error)) throw error;
+      // Whether it took effect is not known: sending it again decides.
+      this.#host.log.debug({ session: this.client, reason: error.message }, 'a message could not be stored yet');
+      this.#expect(topic, number);
+    }
+  }
+
+  #expect(topic: string, number: number): void {
+    const awaited = (this.#awaited ??= new Map<string, number>());
+    const before = awaited.get(topic);
+    if (before !== undefined && before <= number) return;
+    awaited.set(topic, number);
+    this.tell({ type: 'expected', topic, number });
+  }
+
+  /** One ack for all messages of a topic in this turn. */
+  #ack(topic: string, number: number): void {
+    const awaited = this.#awaited?.get(topic);
+    if (awaited !== undefined && awaited <= number) this.#awaited?.delete(topic);
+    if (this.#acks === null) {
+      this.#acks = new Map<string, number>();
+      if (this.#out.length === 0) this.#host.defer(() => this.#flush());
+    }
+    this.#acks.set(topic, Math.max(number, this.#acks.get(topic) ?? 0));
+  }
+
+  #request(frame: RequestFrame): void {
+    if (sizeOf(frame.payload) > this.#host.settings.messageBytes) {
+      const message = `a request must be at most ${this.#host.settings.messageBytes} bytes`;
+      return this.tell({ type: 'reply', number: frame.number, code: 413, message });
+    }
+    this.#begin(this.#host.answer(this, frame).then((reply) => void (reply !== null && this.tell(reply))));
+  }
+
+  #begin(work: Promise<void>): void {
+    if (++this.#underWay === UNDER_WAY) this.#hold();
+    work
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        if (this.#underWay-- === UNDER_WAY) this.#release();
+      });
+  }
+
+  #whenAllowed(action: Wish['action'], topic: string, then: (allowed: boolean) => void): void | Promise<void> {
+    const { authorize } = this.#host.settings;
+    const answer = authorize({ user: this.user, client: this.client, action, topic });
+    if (typeof answer === 'boolean') return then(answer);
+    return answer.then((allowed) => void (this.stage === 'open' && then(allowed)));
+  }
+
+  #flush(): void {
+    const frames = this.#out;
+    if (this.#acks !== null) {
+      for (const [topic, number] of this.#acks) frames.push({ type: 'ack', topic, number });
+      this.#acks = null;
+    }
+    if (frames.length === 0 || this.stage === 'closed') return;
+    this.#out = [];
+    this.link.write(this.packer.pack(frames));
+  }
+
+  /** Takes `count` frames from the allowance; false when it is used up. */
+  #count(count: number): boolean {
+    const now = this.#host.clock.now();
+    const { framesPerS } = this.#host.settings;
+    this.#allowance = Math.min(2 * framesPerS, this.#allowance + ((now - this.#countedAt) / 1000) * framesPerS) - count;
+    this.#countedAt = now;
+    return this.#allowance >= 0;
+  }
+
+  /** It sent too much: nothing is read until the allowance is positive again. */
+  #rest(): void {
+    if (this.#held) return;
+    this.#hold();
+    this.#host.clock.after((-this.#allowance / this.#host.settings.framesPerS) * 1000 + 1, () => this.#release());
+  }
+
+  #hold(): void {
+    if (this.#held) return;
+    this.#held = true;
+    this.link.hold();
+  }
+
+  #release(): void {
+    if (!this.#held || this.#waiting !== null || this.#underWay >= UNDER_WAY) return;
+    this.#held = false;
+    if (this.stage !== 'closed') this.link.release();
+  }
+}
+
+/** Bytes of a payload, or at least its UTF-16 units. */
+const sizeOf = (payload: Payload): number => ('json' in payload ? payload.json.length : payload.bytes.length);
