@@ -219,11 +219,11 @@ export class Client {
   #greet(wire: Wire, resync?: number): void {
     wire.unanswered.clear();
     wire.resync = resync;
-    const subscriptions: { topic: string; after: Position }[] = [];
+    const subscriptions: { topic: string; after: Position; presence: boolean | undefined }[] = [];
     for (const { topic, position, presence } of this.#streams.values()) {
-      // A hello cannot say that the client wants to be seen; and it has its limit. The others are asked for after the welcome.
-      if (position === null || presence || subscriptions.length === frameLimits.positions) continue;
-      subscriptions.push({ topic, after: position });
+      // The others are asked for after the welcome.
+      if (position === null || subscriptions.length === frameLimits.positions) continue;
+      subscriptions.push({ topic, after: position, presence: presence || undefined });
       wire.unanswered.add(topic);
     }
     const { number, ticket, token } = wire;
@@ -274,7 +274,7 @@ export class Client {
     if (frame.type === 'welcome') return this.#welcome(wire, frame);
     if (frame.type === 'resync') return this.#move({ type: 'resync', link, number: frame.number });
     // Between a hello and its welcome nothing counts.
-    if (!wire.ready) return;
+    if (!wire.ready || ('topic' in frame && wire.isVoid(frame))) return;
     switch (frame.type) {
       case 'publication':
         return this.#publication(wire, frame);
@@ -283,16 +283,17 @@ export class Client {
       case 'unsubscribed':
         return this.#answer(wire, frame);
       case 'ack':
-        this.#holes.acknowledged(frame.topic);
+        this.#holes.acknowledged(frame.topic, frame.number);
         return this.#outbox.taken(frame.topic, frame.number);
       case 'refused':
-        return this.#outbox.refused(frame.topic, frame.number, new ClientError('refused', `refused on ${frame.topic}: ${frame.message}`, frame.code));
+        return this.#outbox.refused(frame.topic, frame.number, refusal(`message ${frame.number} on ${frame.topic}`, frame));
       case 'expected':
         return wire === this.#current() ? this.#holes.expected(frame.topic, frame.number) : undefined;
       case 'reply':
         return this.#requests.replied(frame.number, frame.code, frame.message, frame.payload);
       case 'present':
-        return this.#questions.answer(frame.topic, frame.members);
+        this.#questions.answer(frame.topic, frame.members);
+        return;
       case 'move':
         this.#endpoints.avoid(wire.url, this.#settings.clock.now() + LEAVING_MS);
         return this.#move({ type: 'move', link, url: frame.url, ticket: frame.ticket });
@@ -342,7 +343,9 @@ export class Client {
   }
 
   #answer(wire: Wire, frame: Extract<ServerFrame, { readonly type: 'subscribed' | 'gap' | 'unsubscribed' }>): void {
-    const stream = this.#streams.get(frame.topic);
+    const { topic } = frame;
+    const stream = this.#streams.get(topic);
+    if (frame.type === 'unsubscribed' && this.#questions.answer(topic, refusal(`presence on ${topic}`, frame)) && stream?.source === wire.number) return;
     // The newest link decides; an older one only goes on with what it brings.
     if (stream !== undefined && (wire === this.#current() || stream.source === wire.number)) {
       if (frame.type === 'unsubscribed') stream.end(frame.code, frame.message);
@@ -382,9 +385,13 @@ export class Client {
       wire.unanswered.delete(stream.topic);
       this.#checkSettled(wire);
     }
-    if (stream.state.kind !== 'ended') this.#send(() => [{ type: 'unsubscribe', topic: stream.topic }]);
+    if (stream.state.kind === 'ended') return;
+    this.#current()?.leave(stream.topic);
   }
 }
 
 /** The node adds the inbox and everybody's stream by itself. */
 const isAskedFor = ({ topic, state }: Stream): boolean => topic !== INBOX && topic !== EVERYBODY && state.kind !== 'ended';
+
+const refusal = (what: string, { code, message }: { readonly code: number; readonly message: string }): ClientError =>
+  new ClientError('refused', `${what} was refused: ${message}`, code);

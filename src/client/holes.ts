@@ -31,10 +31,10 @@ export class Holes {
     this.#fill(topic, number);
   }
 
-  /** The node goes on: what it asked for meanwhile has come. */
-  acknowledged(topic: string): void {
+  /** What the node asked for meanwhile may have come. */
+  acknowledged(topic: string, number: number): void {
     const filled = this.#filled.get(topic);
-    if (filled !== undefined) filled.again = null;
+    if (filled !== undefined && filled.again !== null && filled.again <= number) filled.again = null;
   }
 
   clear(): void {

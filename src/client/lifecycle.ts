@@ -99,20 +99,20 @@ export function step(life: Lifecycle, event: LifecycleEvent, around: Surrounding
     case 'spread':
       return [{ ...life, spreadMs: event.ms }, []];
     case 'close':
-      return [{ ...life, state: { kind: 'closed', code: 1000, reason: 'closed by the application' } }, linksOf(state).map((link) => drop(link))];
+      return [{ ...life, state: { kind: 'closed', code: 1000, reason: 'closed by the application' } }, linksOf(state).map((link) => drop(link, 1000))];
     case 'welcome':
       return welcomed({ ...life, spreadMs: event.spreadMs }, event.link, around.now);
     case 'ended':
       return ended(life, event.link, event.end, around);
     case 'settled':
       if (state.kind !== 'moving' || state.stage !== 'settling' || state.link !== event.link) return [life, []];
-      return [{ ...life, state: { kind: 'open', link: state.link, since: state.since } }, [drop(state.other)]];
+      return [{ ...life, state: { kind: 'open', link: state.link, since: state.since } }, [drop(state.other, 1000)]];
     case 'move':
       return move(life, event.link, event);
     case 'resync': {
       if (!('link' in state) || state.link !== event.link) return [life, []];
       const renamed = life.newest + 1;
-      const effects = linksOf(state).flatMap((link) => (link === event.link ? [] : [drop(link)]));
+      const effects = linksOf(state).flatMap((link) => (link === event.link ? [] : [drop(link, CloseCode.timeout)]));
       const hello = { type: 'hello', link: event.link, renamed, resync: event.number } as const;
       return [{ ...life, newest: renamed, state: { kind: 'connecting', link: renamed, since: state.since } }, [...effects, hello]];
     }
@@ -120,7 +120,8 @@ export function step(life: Lifecycle, event: LifecycleEvent, around: Surrounding
 }
 
 const linksOf = (state: ClientState): number[] => ('link' in state ? ('other' in state ? [state.link, state.other] : [state.link]) : []);
-const drop = (link: number, code = 1000): LifecycleEffect => ({ type: 'drop', link, code });
+/** 1000 ends the session where the link still has it: only a link that is done says so. */
+const drop = (link: number, code: number): LifecycleEffect => ({ type: 'drop', link, code });
 const probes = (state: ClientState): LifecycleEffect[] => (state.kind === 'open' ? [{ type: 'probe', link: state.link }] : []);
 
 function dial(life: Lifecycle): Step {
@@ -147,7 +148,7 @@ function move(life: Lifecycle, from: number, target: Target): Step {
   const other = life.newest + 1;
   const next: ClientState = { kind: 'moving', stage: 'opening', link: from, since: state.since, other };
   const dialled: LifecycleEffect = { type: 'dial', link: other, url: target.url, ticket: target.ticket };
-  return [{ ...life, newest: other, state: next }, settling ? [drop(state.other), dialled] : [dialled]];
+  return [{ ...life, newest: other, state: next }, settling ? [drop(state.other, CloseCode.timeout), dialled] : [dialled]];
 }
 
 function ended(life: Lifecycle, link: number, end: LinkEnd, around: Surroundings): Step {
@@ -159,7 +160,7 @@ function ended(life: Lifecycle, link: number, end: LinkEnd, around: Surroundings
     // The new link is on its way already.
     if (state.stage === 'opening') return [{ ...life, downSince: around.now, state: { kind: 'connecting', link: state.other, since: null } }, []];
     const [next, effects] = rest(life, state, end, around);
-    return [next, [drop(state.other), ...effects]];
+    return [next, [drop(state.other, CloseCode.timeout), ...effects]];
   }
   return rest(life, state as Ending, end, around);
 }

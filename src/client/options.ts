@@ -5,6 +5,7 @@ import type { Listening } from '../core/event.ts';
 import type { Random } from '../core/random.ts';
 import { clientClock, clientRandom, freshNonce, watchPage, type PageEvents } from '../host/browser.ts';
 import type { Codec } from '../protocol/frames.ts';
+import { ClientError } from './errors.ts';
 import type { LinkFactory } from './link.ts';
 
 type MaybePromise<T> = T | Promise<T>;
@@ -57,7 +58,9 @@ export interface ClientSettings {
   readonly page: (events: PageEvents) => Listening;
 }
 
+/** Throws `badValue` where there is no address. */
 export function settle(options: ClientOptions, codec: Codec, links: LinkFactory): ClientSettings {
+  if (options.url === '' || (Array.isArray(options.url) && options.url.length === 0)) throw new ClientError('badValue', '`url` must name an address');
   return {
     url: options.url,
     token: options.token,

@@ -21,10 +21,10 @@ export class Questions {
     });
   }
 
-  answer(topic: string, answer: Answer): void {
-    const waiting = this.#waiting.get(topic) ?? [];
-    this.#waiting.delete(topic);
-    for (const answered of waiting) answered(answer);
+  /** False where nobody asked. */
+  answer(topic: string, answer: Answer): boolean {
+    for (const answered of this.#waiting.get(topic) ?? []) answered(answer);
+    return this.#waiting.delete(topic);
   }
 
   frames(): ClientFrame[] {

@@ -29,6 +29,8 @@ export class Wire {
   ticket: string | undefined;
   /** What the welcome to the last hello must name. */
   resync: number | undefined;
+  /** Topics that were left on it, until that is answered, and how often. */
+  readonly #left = new Map<string, number>();
   #url = '';
   #link: Link | null = null;
   readonly #clock: Clock;
@@ -66,9 +68,27 @@ export class Wire {
     });
   }
 
+  leave(topic: string): void {
+    if (!this.ready) return;
+    this.#left.set(topic, (this.#left.get(topic) ?? 0) + 1);
+    this.send([{ type: 'unsubscribe', topic }]);
+  }
+
+  /** Whether a frame belongs to a subscription that was left: what comes before the answer to that does. */
+  isVoid({ topic, ...frame }: ServerFrame & { readonly topic: string }): boolean {
+    const left = this.#left.get(topic) ?? 0;
+    if (frame.type === 'unsubscribed' && frame.code === 200) {
+      if (left > 1) this.#left.set(topic, left - 1);
+      else this.#left.delete(topic);
+      return true;
+    }
+    return left > 0 && (frame.type === 'subscribed' || frame.type === 'gap' || frame.type === 'unsubscribed' || frame.type === 'publication');
+  }
+
   /** The welcome must come within this time. */
   awaitWelcome(deadlineMs: number): void {
     this.ready = false;
+    this.#left.clear();
     this.#timer.cancel();
     this.#timer = this.#deadline(deadlineMs);
   }

@@ -39,7 +39,7 @@ function shape(kinds: Record<string, Scalar | `${Scalar}?` | Shape | readonly [S
 
 const position = shape({ epoch: 'name', offset: 'number' });
 const start = shape({ after: position, history: 'number' }, true);
-const subscription = shape({ topic: 'name', after: position });
+const subscription = shape({ topic: 'name', after: position, presence: 'flag?' });
 const numbered = shape({ topic: 'name', number: 'number' });
 const present = shape({ client: 'name', user: 'user' });
 const heartbeat = shape({ at: 'number' });

@@ -70,7 +70,12 @@ const clientFrames: Arbitraries<ClientFrame> = {
       link: anyNumber,
       ticket: anyToken,
       token: anyToken,
-      subscriptions: fc.array(record<{ topic: string; after: Position }>({ topic: anyName, after: anyPosition }), { maxLength: 6 }),
+      subscriptions: fc.array(
+        record<{ topic: string; after: Position; presence?: boolean | undefined }, 'presence'>({ topic: anyName, after: anyPosition, presence: fc.boolean() }, [
+          'presence',
+        ]),
+        { maxLength: 6 },
+      ),
       resync: anyNumber,
     },
     ['session', 'ticket', 'token', 'resync'],
