@@ -89,10 +89,11 @@ export class Stream {
   /** The node goes on after `to`. Answers with the gap, if that is one. */
   answered(link: number, to: Position, isGap: boolean): Gap | null {
     this.source = link;
-    this.#enter({ kind: 'live' });
     const from = this.position;
     const lost = isLoss(from, to, isGap);
     if (lost || from === null) this.position = to;
+    // After the position is known: whoever hears this may ask where the stream begins.
+    this.#enter({ kind: 'live' });
     if (!lost) return null;
     const gap = { topic: this.topic, from, to };
     for (const subscriber of this.subscribers) tell(subscriber.gap, gap);
