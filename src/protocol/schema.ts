@@ -114,8 +114,12 @@ export function must(condition: boolean): asserts condition {
 
 /** Holds a string, number or flag to its kind. What a server sends is trusted with lengths. */
 export function scalar(kind: Kind, value: unknown, isTrusted: boolean): unknown {
-  if (kind === 'number') must(Number.isSafeInteger(value) && (value as number) >= 0);
-  else if (kind === 'flag') must(typeof value === 'boolean');
+  if (kind === 'number') {
+    must(Number.isSafeInteger(value) && (value as number) >= 0);
+    // JSON has a minus zero, and nobody wants it.
+    return (value as number) + 0;
+  }
+  if (kind === 'flag') must(typeof value === 'boolean');
   else if (kind !== 'user' || value !== null) {
     must(typeof value === 'string');
     if (!isTrusted) {

@@ -69,7 +69,8 @@ export class Hub {
     return this.#streams.size;
   }
 
-  follow(name: string, topic: string, { follower, start }: { readonly follower: Follower; readonly start: Start }): LiveStream {
+  /** The stream, and a promise where its entries begin later. */
+  follow(name: string, topic: string, { follower, start }: { readonly follower: Follower; readonly start: Start }): [LiveStream, void | Promise<void>] {
     let stream = this.#streams.get(name);
     if (stream === undefined) {
       const { engine, clock, log, defer, keep } = this.#ports;
@@ -77,8 +78,7 @@ export class Hub {
       this.#streams.set(name, stream);
     }
     this.#idle.delete(stream);
-    stream.follow(follower, start);
-    return stream;
+    return [stream, stream.follow(follower, start)];
   }
 
   leave(stream: LiveStream, follower: Follower): void {

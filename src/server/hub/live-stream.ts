@@ -52,6 +52,8 @@ export class LiveStream {
   /** Somebody asked for the pump while it ran. */
   #wanted = false;
   #retry: Timer | null = null;
+  /** What waits until the stream is open. */
+  #waiting: (() => void)[] = [];
 
   constructor(name: string, topic: string, ports: LiveStreamPorts) {
     this.name = name;
@@ -69,11 +71,15 @@ export class LiveStream {
     return this.#state.kind === 'open' ? this.#state.position : null;
   }
 
-  /** Begins to follow. The follower is told `subscribed` or `gap`, then gets entries. */
-  follow(follower: Follower, start: Start): void {
+  /**
+   * Begins to follow. The follower is told `subscribed` or `gap`, then gets entries. Where that has to wait for the engine, a
+   * promise that resolves when it begins: what is appended after that is among the entries.
+   */
+  follow(follower: Follower, start: Start): void | Promise<void> {
     this.#flush();
     this.#behindOf().set(follower, { position: 'after' in start ? start.after : null, start, told: false, stalled: false });
     this.#pump();
+    if (this.#state.kind === 'opening') return new Promise((resolve) => void this.#waiting.push(resolve));
   }
 
   /** Stops; nothing is told. */
@@ -99,6 +105,7 @@ export class LiveStream {
 
   close(): void {
     this.#state = { kind: 'closed' };
+    this.#begun();
     this.#retry?.cancel();
     void this.#tail?.close().catch((error: unknown) => this.#ports.log.debug({ stream: this.name, error }, 'a tail was not closed'));
   }
@@ -112,9 +119,16 @@ export class LiveStream {
       if (top === undefined) return;
       this.#state = { kind: 'open', position: top, highest: top.offset, healing: false };
       this.#pump();
+      this.#begun();
     } catch (error) {
       this.#failed(error, () => void this.#open());
     }
+  }
+
+  #begun(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const go of waiting) go();
   }
 
   /** An entry from the tail. */
@@ -170,9 +184,8 @@ export class LiveStream {
         if (this.#state !== state) return;
         this.#take(state, page);
         // What the tail brought meanwhile may be newer than the page.
-        if (page.kind === 'page' && page.entries.length < PAGE && state.position.offset >= state.highest) break;
         if (page.kind === 'gap') state.highest = state.position.offset;
-        if (page.kind === 'page' && page.entries.length === 0) break;
+        else if (page.entries.length === 0 || state.position.offset >= Math.max(page.top.offset, state.highest)) break;
       }
       state.healing = false;
       this.#pump();

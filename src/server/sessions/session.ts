@@ -161,11 +161,12 @@ export class Session implements Follower {
     if (this.#out.push(frame) === 1 && this.#acks === null) this.#host.defer(() => this.#flush());
   }
 
-  /** Follows a stream for the client. */
-  follow(topic: string, start: Start): void {
+  /** Follows a stream for the client. A promise where that begins later. */
+  follow(topic: string, start: Start): void | Promise<void> {
     this.unfollow(topic);
-    const stream = this.#host.hub.follow(streamOf(topic, this.user), topic, { follower: this, start });
+    const [stream, begun] = this.#host.hub.follow(streamOf(topic, this.user), topic, { follower: this, start });
     this.#streams.push(stream);
+    return begun;
   }
 
   unfollow(topic: string): boolean {
@@ -183,8 +184,10 @@ export class Session implements Follower {
     }
     return this.#whenAllowed('subscribe', topic, (allowed) => {
       if (!allowed) return this.tell({ type: 'unsubscribed', topic, code: 403, message: 'this topic may not be followed' });
-      this.follow(topic, start);
+      const begun = this.follow(topic, start);
       if (presence && !topic.startsWith(RESERVED)) this.#host.enter(this, topic);
+      // What the client publishes next is to be among what it follows from now on. With a position there is nothing to wait for.
+      if ('history' in start) return begun;
     });
   }
 
@@ -336,11 +339,11 @@ export class Session implements Follower {
       });
   }
 
-  #whenAllowed(action: Wish['action'], topic: string, then: (allowed: boolean) => void): void | Promise<void> {
+  #whenAllowed(action: Wish['action'], topic: string, then: (allowed: boolean) => void | Promise<void>): void | Promise<void> {
     const { authorize } = this.#host.settings;
     const answer = authorize({ user: this.user, client: this.client, action, topic });
     if (typeof answer === 'boolean') return then(answer);
-    return answer.then((allowed) => void (this.stage === 'open' && then(allowed)));
+    return answer.then((allowed) => (this.stage === 'open' ? then(allowed) : undefined));
   }
 
   #flush(): void {

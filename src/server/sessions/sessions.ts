@@ -263,7 +263,7 @@ export class Sessions implements SessionHost {
 
   /** What every session follows by itself. */
   #followOwn(session: Session, topic: string, start: Parameters<Session['follow']>[1]): void {
-    if (topic === INBOX ? session.user !== null : this.settings.everybody) session.follow(topic, start);
+    if (topic === INBOX ? session.user !== null : this.settings.everybody) void session.follow(topic, start);
   }
 
   #retire(session: Session, forMs: number): void {
