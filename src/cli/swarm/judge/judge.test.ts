@@ -62,6 +62,12 @@ test('lost: the end of the stream never came', () => {
   assert.ok(!isClean(scene.judge.verdict()));
 });
 
+test('what is only late is not held against anybody in the end', () => {
+  const scene = new Scene().publish(1, 2).see(ALICE, [1, 2]).see(BOB, [1]);
+  assert.match(scene.judge.verdict().firstFault ?? '', /message 2 .* lost/);
+  assert.equal(scene.see(BOB, [2]).judge.verdict().firstFault, null);
+});
+
 test('lost: acknowledged, and nobody ever saw it', () => {
   assert.deepEqual(new Scene().publish(1, 3).see(ALICE, [1, 2]).see(BOB, [1, 2]).found(), { lost: 2 });
 });

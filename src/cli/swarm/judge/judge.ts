@@ -117,6 +117,8 @@ export class Judge {
     const settled = (outcome: Outcome): number => publishings.reduce((sum, { outcomes }) => sum + outcomes[outcome].count, 0);
     const readers = [...this.#streams.values()].flatMap((stream) => [...stream.readers.values()]);
     const owed = { lost: 0, forgotten: 0, missedInGaps: 0 };
+    // What is missing now may only be on its way.
+    const blamed = this.#firstFault;
     let foreign = 0;
     let crossings = 0;
     for (const [name, stream] of this.#streams) {
@@ -126,6 +128,8 @@ export class Judge {
         this.#reckon(name, subscriber, { stream, reader, owed });
       }
     }
+    const firstFault = this.#firstFault;
+    this.#firstFault = blamed;
     return {
       sent: publishings.reduce((sum, { sent }) => sum + sent, 0),
       acknowledged: settled('acknowledged'),
@@ -140,7 +144,7 @@ export class Judge {
       silentGaps: this.#counts.silentGaps + crossings,
       foreign,
       forgotten: owed.forgotten,
-      firstFault: this.#firstFault,
+      firstFault,
     };
   }
 
