@@ -297,6 +297,7 @@ export class Session implements Follower {
       else done();
     } catch (error) {
       if (!EvenkeelError.is(error)) throw error;
+      if (error.code === 'EVENKEEL_LIMIT') return this.tell({ type: 'refused', topic, number, code: 429, message: error.message });
       // Whether it took effect is not known: sending it again decides.
       this.#host.log.debug({ session: this.client, reason: error.message }, 'a message could not be stored yet');
       this.#expect(topic, number);
