@@ -1,6 +1,6 @@
 // The client: does what the lifecycle decides, and brings frames from the links to streams, outbox and requests and back.
 import type { Timer } from '../core/clock.ts';
-import { Event, type Listen, type Listening } from '../core/event.ts';
+import { Event, rethrow, type Listen, type Listening } from '../core/event.ts';
 import { EVERYBODY, frameLimits, INBOX, type ClientFrame, type Position, type Present, type ServerFrame, type Start } from '../protocol/frames.ts';
 import { addressOf, locate } from './address.ts';
 import { avoidMs, Endpoints, LEAVING_MS } from './endpoints.ts';
@@ -33,12 +33,12 @@ export class Client {
   readonly inbox: Subscription;
   /** Messages to everybody. */
   readonly everybody: Subscription;
-  readonly #stateEvent = new Event<ClientState>();
-  readonly #gapEvent = new Event<Gap>();
-  readonly #lostEvent = new Event<Lost>();
-  readonly #undecidedEvent = new Event<Undecided>();
-  readonly #errorEvent = new Event<ClientError>();
-  readonly #roundTripEvent = new Event<number>();
+  readonly #stateEvent = new Event<ClientState>(rethrow);
+  readonly #gapEvent = new Event<Gap>(rethrow);
+  readonly #lostEvent = new Event<Lost>(rethrow);
+  readonly #undecidedEvent = new Event<Undecided>(rethrow);
+  readonly #errorEvent = new Event<ClientError>(rethrow);
+  readonly #roundTripEvent = new Event<number>(rethrow);
 
   /** The client's own state changed. */
   readonly onState: Listen<ClientState> = this.#stateEvent.on;
