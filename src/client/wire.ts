@@ -1,5 +1,6 @@
 // One link as frames: encodes and decodes, keeps the deadlines (welcome, heartbeat, probe), and says once how it ended.
-import type { Clock, Timer } from '../core/clock.ts';
+import type { Timer } from '../core/clock.ts';
+import type { ClientClock } from '../host/browser.ts';
 import { CloseCode } from '../protocol/close-codes.ts';
 import type { ClientFrame, ServerFrame } from '../protocol/frames.ts';
 import type { ClientCodec } from './json.ts';
@@ -34,7 +35,7 @@ export class Wire {
   readonly #left = new Map<string, number>();
   #url = '';
   #link: Link | null = null;
-  readonly #clock: Clock;
+  readonly #clock: ClientClock;
   readonly #codec: ClientCodec;
   readonly #events: WireEvents;
   #timer: Timer;
@@ -44,7 +45,7 @@ export class Wire {
   #deadMs = Infinity;
   #over = false;
 
-  constructor(clock: Clock, codec: ClientCodec, events: WireEvents, deadlineMs: number) {
+  constructor(clock: ClientClock, codec: ClientCodec, events: WireEvents, deadlineMs: number) {
     this.#clock = clock;
     this.#codec = codec;
     this.#events = events;
