@@ -104,7 +104,8 @@ function echo(ms: number, method: string): Promise<Echoed> {
   });
 }
 
-followOrders<ClientsOrder>((order) => {
+followOrders((given) => {
+  const order = given as ClientsOrder;
   if (order.kind === 'open') return open(order.connections);
   return order.kind === 'count' ? count(order.publications) : echo(order.ms, order.method);
 });

@@ -70,5 +70,8 @@ async function facts(): Promise<Facts> {
   return { heap: heapUsed + external, rss };
 }
 
-followOrders<ServerOrder>((order) => (order.kind === 'facts' ? facts() : publish(order)));
+followOrders((given) => {
+  const order = given as ServerOrder;
+  return order.kind === 'facts' ? facts() : publish(order);
+});
 server.listen({ host: '127.0.0.1', port: 0, backlog: BACKLOG }, () => process.send?.((server.address() as AddressInfo).port));

@@ -47,7 +47,7 @@ export class Worker<Order extends object, Answer> {
 }
 
 /** In the process: answers each order of its parent, and ends with it. */
-export function followOrders<Order>(carryOut: (order: Order) => Promise<unknown>): void {
+export function followOrders(carryOut: (order: unknown) => Promise<unknown>): void {
   process.on('disconnect', () => process.exit(0));
-  process.on('message', (order) => void carryOut(order as Order).then((answer) => process.send?.(answer ?? null)));
+  process.on('message', (order) => void carryOut(order).then((answer) => process.send?.(answer ?? null)));
 }
