@@ -4,7 +4,11 @@ import { once } from 'node:events';
 import { Agent, createServer, get, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
+import { Server as SocketIo } from 'socket.io';
+import { io as connect } from 'socket.io-client';
 import { WebSocketServer } from 'ws';
+import { memoryEngine } from '../engine/memory.ts';
+import { realClock } from '../host/clock.ts';
 import { EvenkeelError, evenkeel, type Attachable, type Evenkeel, type EvenkeelOptions } from './index.ts';
 
 const quick: EvenkeelOptions = { engine: 'memory', signals: [], drain: { deadlineMs: 400, noticeMs: 0, settleMs: 0 } };
@@ -74,6 +78,29 @@ test('a drain closes the listening sockets of all attached servers, also that of
   assert.equal(server.listening, false);
 });
 
+test('a Socket.IO server is attached once it has its HTTP server, which a drain keeps from taking anybody new', async () => {
+  const node = evenkeel(quick);
+  const io = new SocketIo();
+  open.push(node, io);
+  assert.throws(() => node.attach(io), { code: 'EVENKEEL_NOT_SUPPORTED', message: /has its HTTP server/ });
+  const server = createServer();
+  io.attach(server);
+  node.attach(io);
+  assert.throws(() => node.attach(io), { code: 'EVENKEEL_ALREADY_ATTACHED' });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { transports: ['websocket'], reconnection: false });
+  const [socket] = (await once(io, 'connection')) as [object];
+  node.setUser(socket, 'anna');
+  assert.deepEqual(
+    [...node.node.registry.all()].map(({ protocol, user }) => [protocol, user]),
+    [['socketio', 'anna']],
+  );
+  const left = new Promise((resolve) => void client.on('disconnect', resolve));
+  await node.drain();
+  assert.deepEqual([await left, server.listening, node.status().connections], ['transport close', false, 0]);
+});
+
 test('a drain that is over, with the listening sockets closed, is not taken back: the node would be up and hear nothing', async () => {
   const { node } = await listening();
   await node.drain();
@@ -99,6 +126,17 @@ test('a long name of a user is cut, so that tables of connections fit into a mes
   await new Promise((resolve) => get({ port, host: '127.0.0.1', agent }, (response) => void response.resume().on('end', resolve)));
   const [connection] = [...node.node.registry.all()];
   assert.equal(connection.user?.length, 100);
+});
+
+test('close closes the engine that it opened, and leaves open the one that it was given', async () => {
+  const given = memoryEngine({ clock: realClock });
+  const guest = evenkeel({ ...quick, engine: given });
+  await guest.close();
+  assert.deepEqual(await given.listMembers().then((members) => members.map(({ state }) => state)), ['left']);
+  await given.close();
+  const owner = evenkeel(quick);
+  await owner.close();
+  await assert.rejects(owner.node.engine.listMembers(), { code: 'EVENKEEL_ENGINE_CLOSED' });
 });
 
 test('detach of long ago does not touch what was attached since then', async () => {

@@ -1,5 +1,5 @@
 // Clients spread over as many processes as they need, seen as one swarm.
-import { Event, type Listen } from '../../core/event.ts';
+import { Event, rethrow, type Listen } from '../../core/event.ts';
 import { Child, type Exit } from '../child.ts';
 import { Account, addUp, type AccountState } from './account.ts';
 import type { FromClients, ToClients } from './messages.ts';
@@ -26,7 +26,7 @@ export interface CrewOptions extends Omit<SwarmOptions, 'rampMs'> {
 
 export class Crew {
   readonly #members: readonly Member[];
-  readonly #lost = new Event<Exit>();
+  readonly #lost = new Event<Exit>(rethrow);
   /** Told when a process ended although nobody stopped it. */
   readonly onLost: Listen<Exit> = this.#lost.on;
   #stopping = false;
