@@ -1,10 +1,10 @@
 // The client: does what the lifecycle decides, and brings frames from the links to streams, outbox and requests and back.
 import type { Timer } from '../core/clock.ts';
-import { Event, rethrow, type Listen, type Listening } from '../core/event.ts';
+import { Event, type Listen, type Listening } from '../core/event.ts';
 import { EVERYBODY, frameLimits, INBOX, type ClientFrame, type Position, type Present, type ServerFrame, type Start } from '../protocol/frames.ts';
 import { addressOf, locate } from './address.ts';
 import { Endpoints, reasonOf } from './endpoints.ts';
-import { ClientError } from './errors.ts';
+import { ClientError, notJson } from './errors.ts';
 import { Holes } from './holes.ts';
 import { step, unborn, type ClientState, type Lifecycle, type LifecycleEffect, type LifecycleEvent } from './lifecycle.ts';
 import type { LinkEnd } from './link.ts';
@@ -13,7 +13,7 @@ import { Outbox } from './outbox.ts';
 import { Allowance, checkName, fromPayload, toPayload } from './payload.ts';
 import { Questions } from './questions.ts';
 import { Requests, type Reply } from './requests.ts';
-import { Stream, Subscriber, tell, type Gap, type Message, type Subscription } from './streams.ts';
+import { Stream, Subscriber, surface, type Gap, type Message, type Subscription } from './streams.ts';
 import type { Identity, Lost, Undecided } from './told.ts';
 import { Wire } from './wire.ts';
 
@@ -33,12 +33,12 @@ export class Client {
   readonly inbox: Subscription;
   /** Messages to everybody. */
   readonly everybody: Subscription;
-  readonly #stateEvent = new Event<ClientState>(rethrow);
-  readonly #gapEvent = new Event<Gap>(rethrow);
-  readonly #lostEvent = new Event<Lost>(rethrow);
-  readonly #undecidedEvent = new Event<Undecided>(rethrow);
-  readonly #errorEvent = new Event<ClientError>(rethrow);
-  readonly #roundTripEvent = new Event<number>(rethrow);
+  readonly #stateEvent = new Event<ClientState>(surface);
+  readonly #gapEvent = new Event<Gap>(surface);
+  readonly #lostEvent = new Event<Lost>(surface);
+  readonly #undecidedEvent = new Event<Undecided>(surface);
+  readonly #errorEvent = new Event<ClientError>(surface);
+  readonly #roundTripEvent = new Event<number>(surface);
 
   /** The client's own state changed. */
   readonly onState: Listen<ClientState> = this.#stateEvent.on;
@@ -157,7 +157,7 @@ export class Client {
     for (const effect of effects) this.#act(effect);
     if (life.state === before) return;
     if (life.state.kind === 'closed') this.#finish(life.state.code, life.state.reason);
-    tell(this.#stateEvent, life.state);
+    this.#stateEvent.emit(life.state);
   }
 
   #act(effect: LifecycleEffect): void {
@@ -196,7 +196,7 @@ export class Client {
     const events = {
       opened: () => this.#greet(wire),
       frame: (frame: ServerFrame) => this.#receive(wire, frame),
-      roundTrip: (ms: number) => tell(this.#roundTripEvent, ms),
+      roundTrip: (ms: number) => this.#roundTripEvent.emit(ms),
       ended: (end: LinkEnd) => this.#ended(wire, end),
     };
     const wire: Wire = new Wire(clock, codec, events, connectTimeoutMs);
@@ -210,7 +210,7 @@ export class Client {
         wire.open(links, addressOf(url, from, slot));
       },
       failed: (error) => {
-        tell(this.#errorEvent, new ClientError('noEndpoint', `no link: ${String(error)}`, undefined, error));
+        this.#errorEvent.emit(new ClientError('noEndpoint', `no link: ${String(error)}`, undefined, error));
         wire.giveUp(String(error));
       },
     });
@@ -324,7 +324,7 @@ export class Client {
   /** Messages and requests that go first on a link that was just welcomed. */
   #waiting({ resumed, numbers, messageBytes }: Welcome): ClientFrame[] {
     if (resumed) return [...this.#outbox.resume(numbers, messageBytes), ...this.#requests.frames(true, messageBytes)];
-    const undecided = (kind: Undecided['kind']) => (name: string, error: ClientError) => tell(this.#undecidedEvent, { kind, name, error });
+    const undecided = (kind: Undecided['kind']) => (name: string, error: ClientError) => this.#undecidedEvent.emit({ kind, name, error });
     const messages = this.#outbox.restart(messageBytes, undecided('message'));
     this.#requests.restart(undecided('request'));
     return [...messages, ...this.#requests.frames(true, messageBytes)];
@@ -339,7 +339,7 @@ export class Client {
     try {
       stream.deliver({ topic, value: fromPayload(payload), position: { epoch, offset } });
     } catch (error) {
-      tell(this.#errorEvent, new ClientError('badValue', `message ${offset} on ${topic} is not JSON`, undefined, error));
+      this.#errorEvent.emit(notJson(`message ${offset} on ${topic}`, error));
     }
   }
 
@@ -352,7 +352,7 @@ export class Client {
       if (frame.type === 'unsubscribed') stream.end(frame.code, frame.message);
       else {
         const gap = stream.answered(wire.number, frame.position, frame.type === 'gap');
-        if (gap !== null) tell(this.#gapEvent, gap);
+        if (gap !== null) this.#gapEvent.emit(gap);
       }
     }
     wire.unanswered.delete(frame.topic);
@@ -367,7 +367,7 @@ export class Client {
   #fill(topic: string, number: number): void {
     this.#send(() => {
       const frames = this.#outbox.missing(topic, number);
-      if (frames[0]?.type === 'lost') tell(this.#lostEvent, { topic, from: frames[0].from, to: frames[0].to });
+      if (frames[0]?.type === 'lost') this.#lostEvent.emit({ topic, from: frames[0].from, to: frames[0].to });
       return frames;
     });
   }

@@ -1,5 +1,5 @@
 // The streams that the client follows: where it stands in each, what is next, what came twice, and when to ask again.
-import { Event, rethrow, type Listen } from '../core/event.ts';
+import { Event, type Listen } from '../core/event.ts';
 import type { ClientFrame, Position, ServerFrame, Start } from '../protocol/frames.ts';
 
 export interface Message {
@@ -37,15 +37,10 @@ export interface Subscription {
 type Publication = Extract<ServerFrame, { readonly type: 'publication' }>;
 
 /** A listener's mistake is its own: it surfaces as an uncaught error, and nothing else is kept from running. */
-export function tell<T>(event: Event<T>, value: T): void {
-  try {
-    event.emit(value);
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
-}
+export const surface = (error: unknown): void =>
+  queueMicrotask(() => {
+    throw error;
+  });
 
 /** What a publication is to somebody at `position`. */
 export function judge(position: Position, publication: Position): 'next' | 'repeat' | 'hole' {
@@ -95,7 +90,7 @@ export class Stream {
     if (lost || from === null) this.position = to;
     if (!lost) return null;
     const gap = { topic: this.topic, from, to };
-    for (const subscriber of this.subscribers) tell(subscriber.gap, gap);
+    for (const subscriber of this.subscribers) subscriber.gap.emit(gap);
     return gap;
   }
 
@@ -110,7 +105,7 @@ export class Stream {
   }
 
   deliver(message: Message): void {
-    for (const subscriber of this.subscribers) tell(subscriber.message, message);
+    for (const subscriber of this.subscribers) subscriber.message.emit(message);
   }
 
   /** The link that brought it is gone, or void. */
@@ -128,15 +123,18 @@ export class Stream {
   #enter(state: SubscriptionState): void {
     if (this.state.kind === state.kind) return;
     this.state = state;
-    for (const subscriber of this.subscribers) tell(subscriber.changed, state);
+    for (const subscriber of this.subscribers) subscriber.changed.emit(state);
   }
 }
 
 /** One subscription of the application. */
 export class Subscriber implements Subscription {
-  readonly message: Event<Message> = new Event(rethrow);
-  readonly gap: Event<Gap> = new Event(rethrow);
-  readonly changed: Event<SubscriptionState> = new Event(rethrow);
+  readonly message: Event<Message> = new Event(surface);
+  readonly gap: Event<Gap> = new Event(surface);
+  readonly changed: Event<SubscriptionState> = new Event(surface);
+  readonly onMessage: Listen<Message> = this.message.on;
+  readonly onGap: Listen<Gap> = this.gap.on;
+  readonly onState: Listen<SubscriptionState> = this.changed.on;
   readonly #stream: Stream;
   readonly #left: () => void;
   #stopped = false;
@@ -158,18 +156,6 @@ export class Subscriber implements Subscription {
 
   get state(): SubscriptionState {
     return this.#stopped ? { kind: 'ended', code: 0, reason: 'stopped' } : this.#stream.state;
-  }
-
-  get onMessage(): Listen<Message> {
-    return this.message.on;
-  }
-
-  get onGap(): Listen<Gap> {
-    return this.gap.on;
-  }
-
-  get onState(): Listen<SubscriptionState> {
-    return this.changed.on;
   }
 
   stop(): void {

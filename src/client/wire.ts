@@ -1,7 +1,8 @@
 // One link as frames: encodes and decodes, keeps the deadlines (welcome, heartbeat, probe), and says once how it ended.
 import type { Clock, Timer } from '../core/clock.ts';
 import { CloseCode } from '../protocol/close-codes.ts';
-import type { ClientFrame, Codec, ServerFrame } from '../protocol/frames.ts';
+import type { ClientFrame, ServerFrame } from '../protocol/frames.ts';
+import type { ClientCodec } from './json.ts';
 import type { Link, LinkEnd, LinkFactory } from './link.ts';
 
 /** How long a link that is doubted may take to answer. */
@@ -34,7 +35,7 @@ export class Wire {
   #url = '';
   #link: Link | null = null;
   readonly #clock: Clock;
-  readonly #codec: Codec;
+  readonly #codec: ClientCodec;
   readonly #events: WireEvents;
   #timer: Timer;
   #heardAt = 0;
@@ -43,7 +44,7 @@ export class Wire {
   #deadMs = Infinity;
   #over = false;
 
-  constructor(clock: Clock, codec: Codec, events: WireEvents, deadlineMs: number) {
+  constructor(clock: Clock, codec: ClientCodec, events: WireEvents, deadlineMs: number) {
     this.#clock = clock;
     this.#codec = codec;
     this.#events = events;
@@ -172,7 +173,8 @@ export class Wire {
     if (silentMs >= this.#deadMs) return this.giveUp(`nothing heard for ${Math.round(silentMs)} ms`);
     const isQuiet = silentMs >= this.#pingMs;
     if (isQuiet) this.#ping();
-    this.#timer = this.#clock.after(isQuiet ? this.#deadMs - silentMs : this.#pingMs - silentMs, () => this.#check());
+    // At least a millisecond: what is less than the clock can tell apart would come round again and again.
+    this.#timer = this.#clock.after(Math.max(1, (isQuiet ? this.#deadMs : this.#pingMs) - silentMs), () => this.#check());
   }
 
   #end(end: LinkEnd): void {

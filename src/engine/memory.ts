@@ -8,9 +8,10 @@ import type { NodeRecord } from '../core/membership.ts';
 import { freshName } from '../host/random.ts';
 import { checkName, checkRecord, checkTtl, frozenCopy, tooMuch } from './bounds.ts';
 import { type Engine, type EngineHealth, engineLimits, type Inbox, type Json, type Lease } from './engine.ts';
-import { type StoredCall, serveStreams } from './memory-serve.ts';
+import { serveStreams } from './memory-serve.ts';
 import { StreamStore } from './memory-streams.ts';
 import { PortStreams } from './port-streams.ts';
+import type { StoredCall } from './stream-calls.ts';
 import type { Entry, Streams, Tail } from './streams.ts';
 
 export interface MemoryOptions {

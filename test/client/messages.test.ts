@@ -67,8 +67,10 @@ describe('a stream', () => {
     assert.deepEqual(subscriptions, [{ topic: 'b', after: at(7) }]);
     assert.deepEqual(stage.link.sent(), [{ type: 'subscribe', topic: 'a', start: { history: 5 } }]);
   });
+});
 
-  test('is shared by its subscriptions, and left with the last of them', () => {
+describe('a subscription', () => {
+  test('shares the stream of others to the same topic, which is left with the last of them', () => {
     const { stage, heard, subscription } = listening();
     const other = stage.client.subscribe('a', {}, ({ value }) => heard.push(`other ${String(value)}`));
     assert.deepEqual(stage.link.sent(), []);
@@ -82,7 +84,7 @@ describe('a stream', () => {
     assert.equal(subscription.state.kind, 'ended');
   });
 
-  test('that was left and is asked for again hears nothing of the first time', () => {
+  test('after one that was stopped hears nothing that was meant for that one', () => {
     const { stage, subscription } = listening();
     subscription.stop();
     const heard: unknown[] = [];
@@ -104,7 +106,7 @@ describe('a stream', () => {
     assert.equal(stage.client.subscribe('a').state.kind, 'asking');
   });
 
-  test('of the inbox and of everybody comes by itself, and goes on over links', () => {
+  test('to the inbox and to everybody comes by itself, and goes on over links', () => {
     const stage = Stage.open();
     const heard: unknown[] = [];
     stage.client.inbox.onMessage(({ value }) => heard.push(value));
@@ -115,7 +117,7 @@ describe('a stream', () => {
     assert.deepEqual([stage.link.sent(), heard], [[], [4]]);
   });
 
-  test('on which the client is seen says so on every link; who is there is asked once, and again on a new link', async () => {
+  test('with which the client is seen says so on every link; who is there is asked once, and again on a new link', async () => {
     const stage = Stage.open();
     stage.client.subscribe('a', { presence: true });
     stage.link.say({ type: 'subscribed', topic: 'a', position: at(0) });
@@ -137,7 +139,7 @@ describe('a stream', () => {
     await assert.rejects(refused, { code: 'refused', status: 403 });
   });
 
-  test('passes bytes as bytes, and tells of a message that is not JSON without stopping', () => {
+  test('gets bytes as bytes, and the client tells of a message that is not JSON without stopping', () => {
     const { stage, heard } = listening();
     const errors: string[] = [];
     stage.client.onError(({ code }) => errors.push(code));
