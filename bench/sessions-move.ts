@@ -19,6 +19,7 @@ import { inWords, median } from './statistics.ts';
 const PER_S = 1_000;
 const BAR = 3;
 const WARM_UP_MS = 2_000;
+const CALM_MS = 500;
 
 interface Variant {
   readonly name: string;
@@ -36,6 +37,8 @@ const VARIANTS: readonly Variant[] = [
 interface Told {
   /** Of each move: how much later than usual the latest message was, ms. */
   readonly extraMs: readonly number[];
+  /** The same while nobody was moved: what the machine itself does to messages, ms. */
+  readonly calmMs: readonly number[];
   readonly usualMs: number;
   readonly published: number;
   readonly lost: number;
@@ -87,17 +90,23 @@ async function measure({ kind, windowMs }: Variant, moves: number, delayMs: numb
   await sleep(WARM_UP_MS);
   const usualMs = median(arrivals.latencyUs.slice(-PER_S)) / 1_000;
   const extraMs: number[] = [];
+  const calmMs: number[] = [];
+  const look = async (into: number[], ms: number): Promise<void> => {
+    await sleep(ms);
+    into.push(arrivals.worstUs / 1_000 - usualMs);
+    arrivals.worstUs = 0;
+  };
   for (let move = 0; move < moves; move++) {
     const to = (move + 1) % ids.length;
     arrivals.worstUs = 0;
+    await look(calmMs, CALM_MS);
     await servers[move % ids.length].ask({ kind: 'move', target: { id: ids[to], address: `ws://127.0.0.1:${slow[to]}/evenkeel` } });
-    await sleep(windowMs);
-    extraMs.push(arrivals.worstUs / 1_000 - usualMs);
+    await look(extraMs, windowMs);
   }
   client.close();
   await Promise.all([between, ...servers].map((worker) => worker.stop()));
   await host.close();
-  return { extraMs, usualMs, published: arrivals.last - arrivals.first + 1, lost: arrivals.lost, repeated: arrivals.repeated };
+  return { extraMs, calmMs, usualMs, published: arrivals.last - arrivals.first + 1, lost: arrivals.lost, repeated: arrivals.repeated };
 }
 
 const given = (kind: Kind, engine: string, id: string): StreamServerGiven => ({ kind, engine, id });
@@ -117,6 +126,7 @@ console.table(
       told.extraMs.map((ms) => ms / roundTripMs),
       2,
     ),
+    'the same without a move, ms': inWords(told.calmMs, 0),
     messages: told.published,
     lost: told.lost,
     repeated: told.repeated,

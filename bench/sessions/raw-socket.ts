@@ -8,16 +8,18 @@ const CONTROL = 8;
 
 /** A message as one frame of a client. The mask is zero: the server's work is the same, ours is none. */
 export function frameOf(message: string | Uint8Array): Buffer {
-  const body = Buffer.from(message as string);
-  const head = body.length < 126 ? 6 : 8;
-  const frame = Buffer.alloc(head + body.length);
+  const length = typeof message === 'string' ? Buffer.byteLength(message) : message.length;
+  const head = length < 126 ? 6 : 8;
+  const frame = Buffer.allocUnsafe(head + length);
+  frame.fill(0, 0, head);
   frame[0] = typeof message === 'string' ? 0x81 : 0x82;
-  if (head === 6) frame[1] = MASKED | body.length;
+  if (head === 6) frame[1] = MASKED | length;
   else {
     frame[1] = MASKED | 126;
-    frame.writeUInt16BE(body.length, 2);
+    frame.writeUInt16BE(length, 2);
   }
-  body.copy(frame, head);
+  if (typeof message === 'string') frame.write(message, head);
+  else frame.set(message, head);
   return frame;
 }
 

@@ -51,8 +51,8 @@ function serveSessions(http: HttpServer): Streamed {
 function serveWs(http: HttpServer): Streamed {
   const { clients } = new WebSocketServer({ server: http, perMessageDeflate: false });
   return {
-    say: (text) => void clients.forEach((client) => client.send(text)),
-    move: () => void clients.forEach((client) => client.close(1012)),
+    say: (text) => clients.forEach((client) => client.send(text)),
+    move: () => clients.forEach((client) => client.close(1012)),
   };
 }
 
@@ -60,7 +60,7 @@ function serveSocketIo(http: HttpServer): Streamed {
   const io = new SocketIo(http, { connectionStateRecovery: {}, serveClient: false });
   return {
     say: (text) => io.emit('m', text),
-    move: () => void io.of('/').sockets.forEach((socket) => socket.conn.close()),
+    move: () => io.of('/').sockets.forEach((socket) => socket.conn.close()),
   };
 }
 
