@@ -352,6 +352,7 @@ export class Client {
       if (frame.type === 'unsubscribed') stream.end(frame.code, frame.message);
       else {
         const gap = stream.answered(wire.number, frame.position, frame.type === 'gap');
+        if (gap === 'again') return wire.send([stream.ask()]);
         if (gap !== null) this.#gapEvent.emit(gap);
       }
     }

@@ -48,12 +48,10 @@ export function judge(position: Position, publication: Position): 'next' | 'repe
   return publication.offset === position.offset + 1 ? 'next' : 'hole';
 }
 
-/** What an answer `to` means to somebody at `position`: the node goes on after it, and on a `gap` that is not what was asked for. */
-export function isLoss(position: Position | null, to: Position, isGap: boolean): boolean {
-  if (position === null) return isGap;
-  if (to.offset > position.offset) return true;
+/** Whether a gap up to `to` means a loss to somebody at `position`. */
+export function isLoss(position: Position | null, to: Position): boolean {
   // Behind us in the same run: another link brought us further. In another run: what we saw is no longer so.
-  return isGap && to.epoch !== position.epoch;
+  return position === null || to.offset > position.offset || to.epoch !== position.epoch;
 }
 
 /** One topic, shared by all subscriptions to it. */
@@ -81,13 +79,21 @@ export class Stream {
     return { type: 'subscribe', topic: this.topic, start, presence: this.presence ? true : undefined };
   }
 
-  /** The node goes on after `to`. Answers with the gap, if that is one. */
-  answered(link: number, to: Position, isGap: boolean): Gap | null {
-    this.source = link;
-    this.#enter({ kind: 'live' });
+  /**
+   * The node goes on after `to`. Answers with the gap, if that is one; `again`: this is the answer to a question from before the
+   * position was known, and what lies between has to be asked for.
+   */
+  answered(link: number, to: Position, isGap: boolean): Gap | 'again' | null {
     const from = this.position;
-    const lost = isLoss(from, to, isGap);
+    if (!isGap && from !== null && to.offset > from.offset) {
+      this.source = 0;
+      return 'again';
+    }
+    this.source = link;
+    const lost = isGap && isLoss(from, to);
     if (lost || from === null) this.position = to;
+    // After the position is known: whoever hears this may ask where the stream begins.
+    this.#enter({ kind: 'live' });
     if (!lost) return null;
     const gap = { topic: this.topic, from, to };
     for (const subscriber of this.subscribers) subscriber.gap.emit(gap);
