@@ -131,7 +131,7 @@ for (const form of forms) {
       const [wire, other] = [await open(), await open()];
       const topic = `burst-${form}`;
       other.say(subscribe(topic));
-      await other.next('subscribed');
+      await other.next('subscribed', topic);
       const begun = performance.now();
       for (let i = 0; i < 10_000; i++) wire.say(publish(topic, i + 1));
       const worst = await trips(other, 10);
@@ -148,7 +148,7 @@ for (const form of forms) {
       const [wire, other] = [await open(), await open()];
       const topic = `closed-${form}`;
       other.say(subscribe(topic));
-      await other.next('subscribed');
+      await other.next('subscribed', topic);
       wire.raw(form === 'json' ? '{' : Buffer.from([0xff]));
       wire.say(publish(topic, 1));
       assert.equal(await wire.ended(), 4400);
@@ -196,7 +196,7 @@ describe('a client that does not read', () => {
     const [slow, quick, speaker] = [await Wire.welcomed(url), await Wire.welcomed(url), await Wire.welcomed(url)];
     for (const wire of [slow, quick]) {
       wire.say(subscribe('firehose'));
-      await wire.next('subscribed');
+      await wire.next('subscribed', 'firehose');
     }
     slow.socket.pause();
     const delays: number[] = [];

@@ -19,7 +19,7 @@ const skip = python === undefined ? 'python3-websockets is not installed' : fals
 interface Fleet {
   readonly urls: readonly string[];
   /** A fresh process for the node of that place. */
-  start(index: number): Promise<ChildProcess>;
+  readonly start: (index: number) => Promise<ChildProcess>;
 }
 
 /** The engine is this process, so that any node may be killed. */
@@ -92,7 +92,7 @@ for (const form of forms) {
     const other = await Wire.welcomed(urls[1], { form });
     const wire = await Wire.welcomed(urls[0], { form }, { instance: `mine-${form}` });
     wire.say({ type: 'subscribe', topic: 'news', start: { history: 0 } });
-    let position = (await wire.next('subscribed'))['position'] as { epoch: string; offset: number };
+    let position = (await wire.next('subscribed', 'news'))['position'] as { epoch: string; offset: number };
     const seen: unknown[] = [];
     const take = (from: Wire): void => {
       for (const { epoch, offset, data } of from.take('publication') as (WireFrame & { epoch: string; offset: number })[]) {

@@ -86,10 +86,10 @@ export class Wire {
     this.socket.send(message);
   }
 
-  /** Takes the first frame of a type, waiting for it where it must. */
-  async next(type: string, withinMs = 10_000): Promise<WireFrame> {
-    const find = (): number => this.heard.findIndex((frame) => frame.type === type);
-    await until(`${type} comes`, () => find() >= 0 || this.closed !== null, withinMs);
+  /** Takes the first frame of a type, on a topic where one is given, waiting for it where it must. */
+  async next(type: string, topic?: string): Promise<WireFrame> {
+    const find = (): number => this.heard.findIndex((frame) => frame.type === type && (topic === undefined || frame['topic'] === topic));
+    await until(`${type} comes`, () => find() >= 0 || this.closed !== null, 10_000);
     const [found] = find() < 0 ? [] : this.heard.splice(find(), 1);
     if (found === undefined) throw new Error(`no ${type} came; closed ${JSON.stringify(this.closed)}, heard ${JSON.stringify(this.heard)}`);
     return found;

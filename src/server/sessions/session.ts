@@ -56,7 +56,6 @@ export type SessionStage =
 
 /** What may be under way for one client; beyond it nothing more is read. */
 const UNDER_WAY = 128;
-
 /** Topics on which a client may have left out a number at once. */
 const AWAITED = 1_000;
 
@@ -174,7 +173,8 @@ export class Session implements Follower {
   follow(topic: string, start: Start): void | Promise<void> {
     this.unfollow(topic);
     const [stream, begun] = this.#host.hub.follow(streamOf(topic, this.user), topic, { follower: this, start });
-    this.#streams.push(stream);
+    // A list of exactly that length: one that grows by `push` has room for 17.
+    this.#streams = this.#streams.concat(stream);
     return begun;
   }
 
