@@ -17,7 +17,7 @@ export class Child<Down extends object, Up> {
 
   /** Starts `module` in a process of its own. Its standard output goes nowhere: that is the command's own. */
   constructor(module: URL) {
-    this.#process = fork(fileURLToPath(module), [], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: [] });
+    this.#process = fork(fileURLToPath(module), [], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: [], serialization: 'advanced' });
     this.#process.on('message', (message) => this.#messages.emit(message as Up));
     this.exited = new Promise((resolve) => {
       this.#process.on('exit', (code, signal) => resolve({ code, signal }));

@@ -53,7 +53,7 @@ test('bad flags: one line that names the thing, the rule and the value, and exit
     [/--servers must be a whole number from 2 to 20, got 1 /, '--servers', '1'],
     [/--clients must be a whole number from 1 to 1000000, got many /, '--clients', 'many'],
     [/--clients must be at most \d+ here, .*got 900000 .*TOO_MANY_CLIENTS/, '--clients', '900000'],
-    [/--protocol must be one of http, websocket, got session /, '--protocol', 'session'],
+    [/--protocol must be one of http, websocket, session, got mqtt /, '--protocol', 'mqtt'],
     [/--balancer must be one of random, round-robin, least-connections, got best /, '--balancer', 'best'],
     [/--rebalance must be one of on, off, got maybe /, '--rebalance', 'maybe'],
     [/--heartbeat-ms must be a whole number from 50 to 30000, got 1 /, '--heartbeat-ms', '1'],

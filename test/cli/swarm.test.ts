@@ -119,7 +119,7 @@ test('bad flags: one line that names the thing, the rule and the value, and exit
     [/--url must be http:.*got ftp:/, 'swarm', '--url', 'ftp://x', '--clients', '3', '--protocol', 'http'],
     [/--clients must be a whole number from 1 to 1000000, got 0 /, 'swarm', ...url, '--clients', '0', '--protocol', 'http'],
     [/--clients must be at most \d+.*got 900000 .*TOO_MANY_CLIENTS/, 'swarm', ...url, '--clients', '900000', '--protocol', 'http'],
-    [/--protocol must be one of http, websocket, got session /, 'swarm', ...url, '--clients', '3', '--protocol', 'session'],
+    [/--protocol must be one of http, websocket, session, got mqtt /, 'swarm', ...url, '--clients', '3', '--protocol', 'mqtt'],
     [/--rate must be a number from 0.001 to 100, got -1 /, 'swarm', ...url, '--clients', '3', '--protocol', 'http', '--rate', '-1'],
     [/unknown option '--bogus'/, 'swarm', ...url, '--clients', '3', '--protocol', 'http', '--bogus'],
   ];

@@ -62,7 +62,7 @@ const keysOf = (title: string): string[] => sorted(firstColumn(rowsOf([section(p
 describe('every key of the JSON has its row', () => {
   test('evenkeel demo', () => assert.deepEqual(keysOf('evenkeel demo'), sorted(membersOf('src/cli/demo/scenario.ts', 'DemoReport'))));
 
-  test('evenkeel swarm', () => assert.deepEqual(keysOf('evenkeel swarm'), sorted(Object.keys(report(new Account(1).state)))));
+  test('evenkeel swarm', () => assert.deepEqual(keysOf('evenkeel swarm'), sorted(Object.keys(report(new Account(1).state, null)))));
 
   test('evenkeel sim', async () => {
     const scenario = readScenario({ name: 'short', durationS: 2, nodeCount: 2, clients: { count: 10, protocol: 'websocket' }, policy: { name: 'none' } });

@@ -4,8 +4,11 @@ import { describe, test } from 'node:test';
 import { firstColumn, membersOf, read, rowsOf, section, sectionsOf, sorted } from './pages.ts';
 
 const page = read('docs/reference/library.md');
-const { exports } = JSON.parse(read('package.json')) as { exports: Record<string, string> };
-const subpaths = Object.entries(exports).filter(([, file]) => file.endsWith('.js'));
+const { exports } = JSON.parse(read('package.json')) as { exports: Record<string, string | { readonly default: string }> };
+// What depends on the surroundings exports the same everywhere.
+const subpaths = Object.entries(exports)
+  .map(([subpath, target]): [string, string] => [subpath, typeof target === 'string' ? target : target.default])
+  .filter(([, file]) => file.endsWith('.js'));
 const nameOf = (subpath: string): string => `evenkeel${subpath.slice(1)}`;
 
 /** Names that a module exports, types included, as its source says. */

@@ -6,7 +6,7 @@ import { EvenkeelError } from '../../core/errors.ts';
 import { badFlag, oneOf, positiveNumber, wholeNumber } from '../arguments.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { report, type AccountState, type SwarmReport } from '../swarm/account.ts';
-import { Crew } from '../swarm/crew.ts';
+import { Crew, PER_TOPIC } from '../swarm/crew.ts';
 import { protocols, type SwarmProtocol } from '../swarm/swarm.ts';
 
 interface SwarmFlags {
@@ -14,6 +14,7 @@ interface SwarmFlags {
   readonly clients: number;
   readonly protocol: SwarmProtocol;
   readonly rate: number;
+  readonly perTopic: number;
   readonly durationS?: number;
   readonly json?: boolean;
 }
@@ -25,6 +26,7 @@ export function swarmCommand(): Command {
     .requiredOption('--clients <n>', 'how many', wholeNumber('--clients', { min: 1, max: 1_000_000 }))
     .addOption(oneOf('--protocol <name>', protocols, 'what they speak').makeOptionMandatory())
     .option('--rate <n>', 'heartbeats per second of one client', positiveNumber('--rate', { min: 0.001, max: 100 }), 1)
+    .option('--per-topic <n>', 'clients that share a topic, with --protocol session', wholeNumber('--per-topic', { min: 1, max: 100_000 }), PER_TOPIC)
     .option('--duration-s <n>', 'seconds that it runs', positiveNumber('--duration-s', { min: 0.1, max: 1_000_000 }))
     .option('--json', 'one JSON object on standard output, and nothing else')
     .action(run);
@@ -33,7 +35,8 @@ export function swarmCommand(): Command {
 async function run(flags: SwarmFlags): Promise<void> {
   const url = targetUrl(flags.url, flags.protocol);
   mustHavePorts(flags.clients);
-  const crew = new Crew({ url, clients: flags.clients, protocol: flags.protocol, intervalMs: 1_000 / flags.rate, files: fileLimit() });
+  const { clients, protocol, perTopic } = flags;
+  const crew = new Crew({ url, clients, protocol, perTopic, intervalMs: 1_000 / flags.rate, files: fileLimit() });
   using interrupt = onInterrupt();
   const lost = new Promise<never>((_, reject) => {
     crew.onLost((exit) => reject(new EvenkeelError('EVENKEEL_LIMIT', `a process full of clients ended by itself (${exit.signal ?? exit.code})`)));
@@ -42,7 +45,11 @@ async function run(flags: SwarmFlags): Promise<void> {
   const over = flags.durationS === undefined ? [] : [sleep(flags.durationS * 1_000)];
   try {
     await Promise.race([interrupt.happened, lost, ...over]);
-    const result = report(await crew.stop());
+    await crew.quiet();
+    const account = await crew.stop();
+    const { verdict } = crew;
+    const result = report(account, verdict);
+    if (verdict !== null && verdict.firstFault !== null) process.stderr.write(`${verdict.firstFault}\n`);
     write(flags.json === true ? JSON.stringify(result) : summary(result));
   } finally {
     progress?.cancel();
@@ -55,7 +62,7 @@ function targetUrl(text: string, protocol: SwarmProtocol): string {
   const rule = protocol === 'http' ? 'http://HOST:PORT/PATH' : 'ws://HOST:PORT/PATH';
   if (!URL.canParse(text)) throw badFlag('--url', rule, text);
   const url = new URL(text);
-  if (protocol === 'websocket' && url.protocol === 'http:') url.protocol = 'ws:';
+  if (protocol !== 'http' && url.protocol === 'http:') url.protocol = 'ws:';
   if (url.protocol !== (protocol === 'http' ? 'http:' : 'ws:') || url.hash !== '') throw badFlag('--url', rule, text);
   return url.href;
 }
@@ -84,7 +91,12 @@ function summary(result: SwarmReport): string {
   return [
     `clients       ${result.clients}, ${result.connected} connected at the end, ${result.attempts} connections tried`,
     `requests      ${result.requests}, ${result.acknowledged} answered, ${result.failedRequests} failed`,
+    ...(result.delivered === null ? [] : [judgement(result)]),
     `latency (ms)  p50 ${latencyMs.p50 ?? '-'}, p99 ${latencyMs.p99 ?? '-'}, max ${latencyMs.max ?? '-'}`,
     `close codes   ${codes.length === 0 ? 'none' : codes.join(', ')}`,
   ].join('\n');
+}
+
+function judgement({ delivered, lost, duplicated, outOfOrder, gaps, undecided }: SwarmReport): string {
+  return `messages      ${delivered} delivered, ${lost} lost, ${duplicated} duplicated, ${outOfOrder} out of order, ${gaps} gaps told, ${undecided} undecided`;
 }

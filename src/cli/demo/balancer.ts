@@ -1,6 +1,6 @@
 // The demo's balancer process: layer 4, with a health check, and no idea of the fleet behind it. It counts what it forwards:
 // the truth that the demo measures by.
-import { createServer } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { seeded } from '../../core/random.ts';
 import { realClock } from '../../host/clock.ts';
 import { followParent, tellParent } from '../parent.ts';
@@ -17,14 +17,19 @@ followParent((order) => {
   const backends: Backend[] = message.backends.map(({ id, port }) => ({ id, port, passing: false, connections: 0 }));
   const forwarder = new Forwarder(backends, message.policy, seeded(message.seed));
   const tell = (): void => tellParent(sample(backends, forwarder));
-  const server = createServer({ allowHalfOpen: true }, (client) => forwarder.accept(client));
-  server.on('error', (error) => tellParent({ kind: 'failed', reason: error.message } satisfies FromBalancer));
-  server.listen({ host: '127.0.0.1', port: message.port, backlog: BACKLOG }, () => {
+  message.backends.forEach(({ door }, i) => void (door !== undefined && listen(door, (client) => forwarder.accept(client, backends[i]))));
+  listen(message.port, (client) => forwarder.accept(client)).on('listening', () => {
     tellParent({ kind: 'ready' } satisfies FromBalancer);
     watchHealth(backends, realClock, tell);
     realClock.every(SAMPLE_MS, tell);
   });
 });
+
+function listen(port: number, accept: (client: Socket) => void): Server {
+  const server = createServer({ allowHalfOpen: true }, accept);
+  server.on('error', (error) => tellParent({ kind: 'failed', reason: `port ${port}: ${error.message}` } satisfies FromBalancer));
+  return server.listen({ host: '127.0.0.1', port, backlog: BACKLOG });
+}
 
 function sample(backends: readonly Backend[], { troubles }: Forwarder): FromBalancer {
   return {

@@ -15,6 +15,7 @@ import { freshName } from '../../host/random.ts';
 import { Child } from '../child.ts';
 import { Account, type AccountState } from '../swarm/account.ts';
 import { Crew } from '../swarm/crew.ts';
+import type { Verdict } from '../swarm/judge/judge.ts';
 import { imbalanceOf } from './evenness.ts';
 import { freePorts } from './free-port.ts';
 import type { BalancerSample, FromBalancer, ToBalancer } from './messages.ts';
@@ -63,7 +64,7 @@ export class Demo {
     try {
       const wanted = options.rebalance === 'off' ? { ...defaultSettings, rebalancing: { state: 'off' } as const } : defaultSettings;
       await writeSettings(engine, wanted);
-      const demo = new Demo(options, ports, { engine, name, tcp: await freePorts(options.servers + 1, ports.random) });
+      const demo = new Demo(options, ports, { engine, name, tcp: await freePorts(2 * options.servers + 1, ports.random) });
       await demo.#start().catch(async (error: unknown) => {
         await demo.close();
         throw error;
@@ -83,10 +84,14 @@ export class Demo {
     this.#ports = ports;
     this.#balancer = new Child(ports.balancer ?? new URL('./balancer.js', import.meta.url));
     this.operator = new Operator({ engine, clock: ports.clock, fleet: name, name: freshName() });
-    this.#balancerPort = tcp[options.servers];
-    const slots = Array.from({ length: options.servers }, (_, i): [string, Slot] => {
+    const { servers, protocol } = options;
+    this.#balancerPort = tcp[2 * servers];
+    const slots = Array.from({ length: servers }, (_, i): [string, Slot] => {
       const id = `s${i + 1}`;
-      return [id, new Slot({ kind: 'start', id, port: tcp[i], fleet: name, engine: options.engine, protocol: options.protocol })];
+      // Who is told to go to a server comes through the balancer too, so that it counts everybody.
+      const door = protocol === 'session' ? tcp[servers + i] : undefined;
+      const address = `127.0.0.1:${door ?? tcp[i]}`;
+      return [id, new Slot({ kind: 'start', id, port: tcp[i], address, fleet: name, engine: options.engine, protocol }, door)];
     });
     this.slots = new Map(slots);
     this.#watch = new FleetWatch({ engine, operator: this.operator, clock: ports.clock });
@@ -139,9 +144,15 @@ export class Demo {
 
   startClients(): void {
     const { clients, protocol, heartbeatMs } = this.options;
-    const url = `${protocol === 'http' ? 'http' : 'ws'}://127.0.0.1:${this.#balancerPort}/heartbeat`;
+    const url = `${protocol === 'http' ? 'http' : 'ws'}://127.0.0.1:${this.#balancerPort}/${protocol === 'session' ? 'evenkeel' : 'heartbeat'}`;
     this.#crew ??= new Crew({ url, clients, protocol, intervalMs: heartbeatMs, files: this.#ports.files });
     this.#crew.onLost((exit) => this.#fail(`a process full of clients ended by itself (${exit.signal ?? exit.code})`));
+  }
+
+  /** Nothing new is sent; what the judge makes of all that clients with sessions saw. Null for other protocols. */
+  async judge(): Promise<Verdict | null> {
+    await this.#crew?.quiet();
+    return this.#crew?.verdict ?? null;
   }
 
   async setRebalancing(state: 'on' | 'off'): Promise<void> {
@@ -176,7 +187,7 @@ export class Demo {
   async #start(): Promise<void> {
     const { servers, balancer, seed } = this.options;
     await Promise.all([...this.slots.values()].map((slot) => slot.start()));
-    const backends = [...this.slots.values()].map(({ id, port }) => ({ id, port }));
+    const backends = [...this.slots.values()].map(({ id, port, door }) => ({ id, port, door }));
     this.#balancer.send({ kind: 'start', port: this.#balancerPort, backends, policy: balancer, seed });
     const passing = (): number => [...this.slots.keys()].filter((id) => this.passes(id)).length;
     await this.until(

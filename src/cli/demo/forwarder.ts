@@ -25,8 +25,9 @@ export class Forwarder {
     this.#random = random;
   }
 
-  accept(client: Socket): void {
-    const backend = this.#choose();
+  /** `wanted`: the client knows where it wants to go. */
+  accept(client: Socket, wanted?: Backend): void {
+    const backend = wanted ?? this.#choose();
     if (backend === null) {
       this.#note('no server passes the health check');
       return void client.destroy();

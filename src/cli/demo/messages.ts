@@ -4,6 +4,8 @@ import type { BalancerPolicy, DemoProtocol } from './options.ts';
 export interface BackendAddress {
   readonly id: string;
   readonly port: number;
+  /** Where the balancer takes connections for this server alone, if anywhere: from clients that were told to go there. */
+  readonly door?: number | undefined;
 }
 
 export interface ToBalancer {
@@ -29,6 +31,8 @@ export interface ToServer {
   readonly kind: 'start';
   readonly id: string;
   readonly port: number;
+  /** Where clients that are sent to this server find it. */
+  readonly address: string;
   readonly fleet: string;
   /** `local`: the supervisor's; else an address. */
   readonly engine: string;

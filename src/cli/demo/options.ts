@@ -4,8 +4,7 @@ import { EvenkeelError } from '../../core/errors.ts';
 export const balancerPolicies = ['random', 'round-robin', 'least-connections'] as const;
 export type BalancerPolicy = (typeof balancerPolicies)[number];
 
-/** `session` comes with the client SDK. */
-export const demoProtocols = ['http', 'websocket'] as const;
+export const demoProtocols = ['http', 'websocket', 'session'] as const;
 export type DemoProtocol = (typeof demoProtocols)[number];
 
 export interface DemoOptions {

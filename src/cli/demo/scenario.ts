@@ -2,6 +2,7 @@
 import { below, seeded } from '../../core/random.ts';
 import { sleep } from '../../host/clock.ts';
 import type { AccountState } from '../swarm/account.ts';
+import type { Verdict } from '../swarm/judge/judge.ts';
 import type { Demo } from './demo.ts';
 import { EVEN_THRESHOLD, evenSince, imbalanceOf, leastMoves, movesAfterEven, type Sample } from './evenness.ts';
 import type { MoveCounts } from './moves.ts';
@@ -24,9 +25,10 @@ export interface DemoReport {
   readonly evenThreshold: number;
   readonly movesAfterEven: number | null;
   readonly forced: number;
-  readonly lost: null;
-  readonly duplicated: null;
-  readonly outOfOrder: null;
+  /** Of the messages between clients with sessions, from the start of the run on. */
+  readonly lost: number | null;
+  readonly duplicated: number | null;
+  readonly outOfOrder: number | null;
   readonly perServer: readonly { readonly id: string; readonly connections: number }[];
 }
 
@@ -102,7 +104,10 @@ async function measure(demo: Demo, progress: Say, trouble: Say): Promise<DemoRep
     const since = times - (before.troubles[what] ?? 0);
     if (since > 0) trouble(`since t = 0: ${since} x ${what}`);
   }
-  return reportOf(demo, samples, before);
+  const after = mark(demo);
+  const verdict = await demo.judge();
+  if (verdict !== null && verdict.firstFault !== null) trouble(verdict.firstFault);
+  return reportOf(demo, samples, { before, after, verdict });
 }
 
 interface Mark {
@@ -115,9 +120,9 @@ function mark(demo: Demo): Mark {
   return { counts: demo.fleet.moves, account: demo.account, connections: connectionsOf(demo) };
 }
 
-function reportOf(demo: Demo, samples: readonly Sample[], before: Mark): DemoReport {
+function reportOf(demo: Demo, samples: readonly Sample[], of: { readonly before: Mark; readonly after: Mark; readonly verdict: Verdict | null }): DemoReport {
   const { servers, clients, protocol } = demo.options;
-  const after = mark(demo);
+  const { before, after, verdict } = of;
   return {
     servers,
     clients,
@@ -134,10 +139,10 @@ function reportOf(demo: Demo, samples: readonly Sample[], before: Mark): DemoRep
     evenThreshold: EVEN_THRESHOLD,
     movesAfterEven: movesAfterEven(samples),
     forced: after.counts.forced - before.counts.forced,
-    lost: null,
-    duplicated: null,
-    outOfOrder: null,
-    perServer: [...demo.slots.keys()].map((id) => ({ id, connections: demo.connectionsOf(id) })),
+    lost: verdict?.lost ?? null,
+    duplicated: verdict?.duplicated ?? null,
+    outOfOrder: verdict?.outOfOrder ?? null,
+    perServer: [...demo.slots.keys()].map((id, i) => ({ id, connections: after.connections[i] })),
   };
 }
 

@@ -12,11 +12,11 @@ const BACKLOG = 4_096;
 const MESSAGE_BYTES = 4_096;
 
 followParent((order) => {
-  const { id, port, fleet, engine, protocol } = order as ToServer;
+  const { id, port, address, fleet, engine, protocol } = order as ToServer;
   const node = evenkeel({
     fleet,
     id,
-    address: `127.0.0.1:${port}`,
+    address,
     // The supervisor hosts the local engine: a server must not, because servers are killed here.
     engine: engine === 'local' ? localEngine({ name: fleet, role: 'join' }) : engine,
     // The demo's balancer follows the rotation endpoint. People press buttons here: no bucket of moves.
@@ -29,6 +29,7 @@ followParent((order) => {
     node.attach(sockets);
     sockets.on('connection', answerMessages);
   }
+  if (protocol === 'session') node.sessions(server);
   server.on('error', (error) => tellParent({ kind: 'failed', reason: error.message } satisfies Started));
   server.listen({ host: '127.0.0.1', port, backlog: BACKLOG }, () => tellParent({ kind: 'ready' } satisfies Started));
 });

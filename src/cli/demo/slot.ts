@@ -15,15 +15,18 @@ type SlotState =
 export class Slot {
   readonly id: string;
   readonly port: number;
+  /** Where the balancer takes connections for this server alone. */
+  readonly door: number | undefined;
   readonly #order: ToServer;
   readonly #ends = new Event<string>();
   /** Told, with how it ended in words, whenever its process has ended. */
   readonly onEnd: Listen<string> = this.#ends.on;
   #state: SlotState = { state: 'down' };
 
-  constructor(order: ToServer) {
+  constructor(order: ToServer, door: number | undefined) {
     this.id = order.id;
     this.port = order.port;
+    this.door = door;
     this.#order = order;
   }
 

@@ -1,5 +1,6 @@
 // The account of everything that many clients did: what they sent, what was answered, what failed and how connections ended.
 import { Histogram, type HistogramState } from '../../core/histogram.ts';
+import type { Verdict } from './judge/judge.ts';
 
 /** The answer of `evenkeel swarm` (DESIGN section 9). What these protocols cannot tell is null. */
 export interface SwarmReport {
@@ -12,12 +13,12 @@ export interface SwarmReport {
   readonly failedRequests: number;
   readonly sent: number;
   readonly acknowledged: number;
-  readonly delivered: null;
-  readonly lost: null;
-  readonly duplicated: null;
-  readonly outOfOrder: null;
-  readonly gaps: null;
-  readonly undecided: null;
+  readonly delivered: number | null;
+  readonly lost: number | null;
+  readonly duplicated: number | null;
+  readonly outOfOrder: number | null;
+  readonly gaps: number | null;
+  readonly undecided: number | null;
   readonly closeCodes: Readonly<Record<string, number>>;
   readonly latencyMs: { readonly p50: number | null; readonly p99: number | null; readonly max: number | null };
 }
@@ -102,7 +103,8 @@ export function addUp(parts: readonly AccountState[]): AccountState {
   };
 }
 
-export function report(state: AccountState): SwarmReport {
+/** `verdict`: of the judge, where there was one. A silent gap is counted by the messages that were lost in it. */
+export function report(state: AccountState, verdict: Verdict | null): SwarmReport {
   const latency = new Histogram();
   latency.add(state.latency);
   const { clients, connected, attempts, requests, failedRequests, sent, acknowledged, closeCodes } = state;
@@ -115,12 +117,12 @@ export function report(state: AccountState): SwarmReport {
     failedRequests,
     sent,
     acknowledged,
-    delivered: null,
-    lost: null,
-    duplicated: null,
-    outOfOrder: null,
-    gaps: null,
-    undecided: null,
+    delivered: verdict?.delivered ?? null,
+    lost: verdict?.lost ?? null,
+    duplicated: verdict?.duplicated ?? null,
+    outOfOrder: verdict?.outOfOrder ?? null,
+    gaps: verdict?.gaps ?? null,
+    undecided: verdict?.undecided ?? null,
     closeCodes,
     latencyMs: { p50: rounded(latency.quantile(0.5)), p99: rounded(latency.quantile(0.99)), max: rounded(max) },
   };

@@ -2,10 +2,12 @@
 import type { AccountState } from './account.ts';
 import type { SwarmOptions } from './swarm.ts';
 
-/** After `stop` one last account is told. */
-export type ToClients = { readonly kind: 'start'; readonly swarm: SwarmOptions } | { readonly kind: 'stop' };
+/** After `rest` nothing new is sent; after `stop` one last account is told. */
+export type ToClients = { readonly kind: 'start'; readonly swarm: SwarmOptions } | { readonly kind: 'rest' } | { readonly kind: 'stop' };
 
 export interface FromClients {
   readonly kind: 'account' | 'last-account';
   readonly account: AccountState;
+  /** What clients with sessions saw since the last account. */
+  readonly notes: Uint32Array;
 }

@@ -16,11 +16,12 @@ followParent((order) => {
     realClock.every(TELL_MS, () => tell('account'));
     return;
   }
+  if (message.kind === 'rest') return swarm?.rest();
   // The account before the end: the connections that it counts are still open.
   tell('last-account');
   swarm?.stop();
 });
 
 function tell(kind: FromClients['kind']): void {
-  if (swarm !== null) tellParent({ kind, account: swarm.account } satisfies FromClients);
+  if (swarm !== null) tellParent({ kind, account: swarm.account, notes: swarm.takeNotes() } satisfies FromClients);
 }

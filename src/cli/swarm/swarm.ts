@@ -3,10 +3,12 @@ import type { Timer } from '../../core/clock.ts';
 import { Account, type AccountState } from './account.ts';
 import type { Client, ClientPorts } from './client.ts';
 import { HttpClient } from './http-client.ts';
+import { Notebook } from './notes.ts';
 import { Rounds } from './rounds.ts';
+import { SessionClient, type Groups } from './session-client.ts';
 import { WebSocketClient } from './websocket-client.ts';
 
-export const protocols = ['http', 'websocket'] as const;
+export const protocols = ['http', 'websocket', 'session'] as const;
 export type SwarmProtocol = (typeof protocols)[number];
 
 export interface SwarmOptions {
@@ -17,6 +19,8 @@ export interface SwarmOptions {
   readonly intervalMs: number;
   /** In which the clients connect, one after the other, ms. */
   readonly rampMs: number;
+  /** For sessions: who shares a topic. Default: all, and nobody else. */
+  readonly groups?: Groups | undefined;
 }
 
 const CHECK_MS = 1_000;
@@ -26,13 +30,13 @@ export class Swarm {
   readonly #account: Account;
   readonly #rounds: Rounds;
   readonly #checks: Timer;
+  readonly #notebook = new Notebook();
 
   constructor(options: SwarmOptions, ports: Omit<ClientPorts, 'account'>) {
     const { clock } = ports;
     this.#account = new Account(options.clients);
     const all: ClientPorts = { ...ports, account: this.#account };
-    const url = new URL(options.url);
-    this.#clients = Array.from({ length: options.clients }, () => (options.protocol === 'http' ? new HttpClient(url, all) : new WebSocketClient(url, all)));
+    this.#clients = Array.from({ length: options.clients }, (_, i) => this.#client(options, all, i));
     const { intervalMs, rampMs } = options;
     this.#rounds = new Rounds({ clock, members: options.clients, intervalMs, rampMs, turn: (member) => this.#clients[member].turn() });
     this.#checks = clock.every(CHECK_MS, () => {
@@ -45,10 +49,24 @@ export class Swarm {
     return this.#account.state;
   }
 
+  /** What clients with sessions noted since it was last asked for. */
+  takeNotes(): Uint32Array {
+    return this.#notebook.take();
+  }
+
+  /** Nothing new is sent from now on. */
+  rest(): void {
+    this.#rounds.stop();
+  }
+
   /** Ends all connections. What is under way is neither answered nor failed. */
   stop(): void {
     this.#rounds.stop();
     this.#checks.cancel();
     for (const client of this.#clients) client.stop();
+  }
+  #client({ url, protocol, clients, groups = { run: 'alone', first: 0, perTopic: clients } }: SwarmOptions, ports: ClientPorts, i: number): Client {
+    if (protocol === 'session') return new SessionClient({ url, name: groups.first + i, groups, notebook: this.#notebook }, ports);
+    return protocol === 'http' ? new HttpClient(new URL(url), ports) : new WebSocketClient(new URL(url), ports);
   }
 }

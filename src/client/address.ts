@@ -1,0 +1,39 @@
+// From what the application gave as `url` and `token` to the address of one link. Works at once where nothing has to be waited for.
+import type { ClientSettings, Endpoint } from './options.ts';
+
+export interface Located {
+  readonly url: string;
+  readonly token: string | undefined;
+}
+
+/** Finds where to go: `at`, else what the application says, else what `pick` chooses. Tells exactly one of both, `failed` never at once. */
+export function locate(
+  { url, token, clock }: Pick<ClientSettings, 'url' | 'token' | 'clock'>,
+  at: string | undefined,
+  pick: (urls: readonly string[]) => string,
+  tell: { found(located: Located): void; failed(error: unknown): void },
+): void {
+  const found = (endpoint: Endpoint, fallback: string | undefined): void =>
+    typeof endpoint === 'string' ? tell.found({ url: endpoint, token: fallback }) : tell.found({ url: endpoint.url, token: endpoint.token ?? fallback });
+  try {
+    const endpoint = typeof url === 'function' ? (at ?? url()) : (at ?? pick(typeof url === 'string' ? [url] : url));
+    const shown = typeof token === 'function' ? token() : token;
+    if (endpoint instanceof Promise || shown instanceof Promise) {
+      Promise.all([endpoint, shown])
+        .then(([one, other]) => found(one, other))
+        .catch((error: unknown) => tell.failed(error));
+    } else found(endpoint, shown);
+  } catch (error) {
+    clock.after(0, () => tell.failed(error));
+  }
+}
+
+/** The address as a WebSocket is opened at, with the slot of a 1013. Relative ones begin at `from`, or at the page. */
+export function addressOf(url: string, from: string | undefined, slot: string | undefined): string {
+  const address = new URL(url, from ?? (globalThis as { location?: { href: string } }).location?.href);
+  // http becomes ws, https wss.
+  address.protocol = address.protocol.replace('http', 'ws');
+  if (address.protocol === 'ws:' && from?.startsWith('wss:') === true) throw new Error(`${url} is not encrypted, the link that it continues is`);
+  if (slot !== undefined) address.searchParams.set('slot', slot);
+  return address.href;
+}

@@ -1,0 +1,397 @@
+// The client: does what the lifecycle decides, and brings frames from the links to streams, outbox and requests and back.
+import type { Timer } from '../core/clock.ts';
+import { Event, type Listen, type Listening } from '../core/event.ts';
+import { EVERYBODY, frameLimits, INBOX, type ClientFrame, type Position, type Present, type ServerFrame, type Start } from '../protocol/frames.ts';
+import { addressOf, locate } from './address.ts';
+import { avoidMs, Endpoints, LEAVING_MS } from './endpoints.ts';
+import { ClientError } from './errors.ts';
+import { Holes } from './holes.ts';
+import { step, unborn, type ClientState, type Lifecycle, type LifecycleEffect, type LifecycleEvent } from './lifecycle.ts';
+import type { LinkEnd } from './link.ts';
+import type { ClientSettings } from './options.ts';
+import { Outbox } from './outbox.ts';
+import { Allowance, checkName, fromPayload, toPayload } from './payload.ts';
+import { Questions } from './questions.ts';
+import { Requests, type Reply } from './requests.ts';
+import { Stream, Subscriber, tell, type Gap, type Message, type Subscription } from './streams.ts';
+import type { Identity, Lost, Undecided } from './told.ts';
+import { Wire } from './wire.ts';
+
+export interface SubscribeOptions {
+  /** Begin with the last so many messages. Default 0: with what comes next. */
+  readonly history?: number | undefined;
+  /** Or begin after a position that was kept from before. */
+  readonly after?: Position | undefined;
+  /** Be seen by others on this topic. Default false. */
+  readonly presence?: boolean | undefined;
+}
+
+type Welcome = Extract<ServerFrame, { readonly type: 'welcome' }>;
+
+export class Client {
+  /** Messages to the user of this client, wherever connected. */
+  readonly inbox: Subscription;
+  /** Messages to everybody. */
+  readonly everybody: Subscription;
+  readonly #stateEvent = new Event<ClientState>();
+  readonly #gapEvent = new Event<Gap>();
+  readonly #lostEvent = new Event<Lost>();
+  readonly #undecidedEvent = new Event<Undecided>();
+  readonly #errorEvent = new Event<ClientError>();
+  readonly #roundTripEvent = new Event<number>();
+
+  /** The client's own state changed. */
+  readonly onState: Listen<ClientState> = this.#stateEvent.on;
+  /** A gap on any topic. */
+  readonly onGap: Listen<Gap> = this.#gapEvent.on;
+  readonly onLost: Listen<Lost> = this.#lostEvent.on;
+  readonly onUndecided: Listen<Undecided> = this.#undecidedEvent.on;
+  /** What no promise tells: a link or an address that failed, a message that is not JSON. The client goes on. */
+  readonly onError: Listen<ClientError> = this.#errorEvent.on;
+  /** Time of a ping and its answer, ms. */
+  readonly onRoundTrip: Listen<number> = this.#roundTripEvent.on;
+
+  readonly #settings: ClientSettings;
+  readonly #endpoints = new Endpoints();
+  readonly #wires = new Map<number, Wire>();
+  readonly #streams = new Map<string, Stream>();
+  readonly #outbox: Outbox;
+  readonly #requests: Requests;
+  readonly #questions = new Questions();
+  readonly #holes: Holes;
+  readonly #page: Listening;
+  #life: Lifecycle = unborn;
+  #timer: Timer;
+  #session: string | undefined;
+  #identity: Identity | null = null;
+  #messageBytes = Infinity;
+  /** From a 1013: shown at the next attempt, at the same address. */
+  #slot: string | undefined;
+  #lastUrl = '';
+
+  constructor(settings: ClientSettings) {
+    this.#settings = settings;
+    const allowance = new Allowance(settings.outboxMessages, settings.outboxBytes);
+    this.#outbox = new Outbox(allowance);
+    this.#requests = new Requests(allowance, settings.clock);
+    this.#holes = new Holes(settings.clock, (topic, number) => this.#fill(topic, number));
+    this.inbox = this.#follow(INBOX);
+    this.everybody = this.#follow(EVERYBODY);
+    const move = (type: 'offline' | 'awake' | 'close') => () => this.#move({ type });
+    this.#page = settings.page({ offline: move('offline'), awake: move('awake'), gone: move('close') });
+    // Not at once: listeners come first.
+    this.#timer = settings.clock.after(0, () => this.#move({ type: 'start' }));
+  }
+
+  get state(): ClientState {
+    return this.#life.state;
+  }
+
+  /** Null before the first welcome. */
+  get identity(): Identity | null {
+    return this.#identity;
+  }
+
+  /**
+   * Follows a topic. A second subscription to the same topic shares its stream: it begins with what comes next, whatever its options.
+   * Throws `badValue` for a name that is none, `closed` after the end.
+   */
+  subscribe(topic: string, options: SubscribeOptions = {}, listener?: (message: Message) => void): Subscription {
+    checkName(topic);
+    this.#guard();
+    let stream = this.#streams.get(topic);
+    const isNew = stream === undefined || stream.state.kind === 'ended';
+    if (stream === undefined || isNew) {
+      const start: Start = options.after === undefined ? { history: options.history ?? 0 } : { after: options.after };
+      stream = new Stream(topic, start, options.presence ?? false);
+      this.#streams.set(topic, stream);
+    }
+    const subscriber = new Subscriber(stream, () => this.#leave(stream));
+    if (listener !== undefined) subscriber.onMessage(listener);
+    const raised = options.presence === true && !stream.presence;
+    if (raised) stream.presence = true;
+    if (isNew || raised) this.#send(() => [stream.ask()]);
+    return subscriber;
+  }
+
+  /** Resolves when the fleet has taken the message. Rejects with `refused`, `undecided`, `full`, `tooBig`, `badValue`, `closed`. */
+  async publish(topic: string, value: unknown): Promise<void> {
+    checkName(topic);
+    this.#guard();
+    const taken = this.#outbox.add(topic, toPayload(value));
+    this.#send(() => this.#outbox.unsent(topic, this.#messageBytes));
+    return taken;
+  }
+
+  /** Resolves with the reply, whatever its code. Rejects with `timeout`, `undecided`, `full`, `tooBig`, `badValue`, `closed`. */
+  async request(method: string, value?: unknown, options: { readonly timeoutMs?: number | undefined } = {}): Promise<Reply> {
+    checkName(method);
+    this.#guard();
+    const reply = this.#requests.add(method, toPayload(value), options.timeoutMs ?? this.#settings.requestTimeoutMs);
+    this.#send(() => this.#requests.frames(false, this.#messageBytes));
+    return reply;
+  }
+
+  /** Who is on the topic now, as far as they let themselves be seen; at most 1,000. */
+  async presence(topic: string): Promise<readonly Present[]> {
+    checkName(topic);
+    this.#guard();
+    return this.#questions.ask(topic, () => this.#send(() => [{ type: 'presence', topic }]));
+  }
+
+  /** Ends the session and rejects what waits. May be called twice. */
+  close(): void {
+    this.#move({ type: 'close' });
+  }
+
+  #guard(): void {
+    const { state } = this;
+    if (state.kind === 'closed') throw new ClientError('closed', `the client is closed: ${state.reason}`, state.code);
+  }
+
+  #move(event: LifecycleEvent): void {
+    const { clock, random, backoff, giveUpAfterMs } = this.#settings;
+    const before = this.state;
+    const [life, effects] = step(this.#life, event, { now: clock.now(), random, backoff, giveUpAfterMs });
+    this.#life = life;
+    for (const effect of effects) this.#act(effect);
+    if (life.state === before) return;
+    if (life.state.kind === 'closed') this.#finish(life.state.code, life.state.reason);
+    tell(this.#stateEvent, life.state);
+  }
+
+  #act(effect: LifecycleEffect): void {
+    const wire = 'link' in effect ? this.#wires.get(effect.link) : undefined;
+    switch (effect.type) {
+      case 'dial':
+        this.#timer.cancel();
+        return this.#dial(effect.link, effect.url, effect.ticket);
+      case 'drop':
+        wire?.close(effect.code);
+        return this.#unplug(effect.link);
+      case 'probe':
+        return wire?.probe();
+      case 'wait':
+        this.#slot = effect.slot;
+        this.#timer.cancel();
+        this.#timer = this.#settings.clock.after(effect.ms, () => this.#move({ type: 'due' }));
+        return;
+      case 'hello':
+        if (wire === undefined) return;
+        this.#unplug(effect.link);
+        this.#wires.set(effect.renamed, wire);
+        wire.number = effect.renamed;
+        wire.awaitWelcome(this.#settings.connectTimeoutMs);
+        return this.#greet(wire, effect.resync);
+    }
+  }
+
+  /** Opens a link; what goes wrong on the way ends it. */
+  #dial(number: number, at: string | undefined, ticket: string | undefined): void {
+    const settings = this.#settings;
+    const { clock, codec, links, connectTimeoutMs } = settings;
+    const from = 'link' in this.state ? this.#wires.get(this.state.link)?.url : undefined;
+    const slot = this.#slot;
+    this.#slot = undefined;
+    const events = {
+      opened: () => this.#greet(wire),
+      frame: (frame: ServerFrame) => this.#receive(wire, frame),
+      roundTrip: (ms: number) => tell(this.#roundTripEvent, ms),
+      ended: (end: LinkEnd) => this.#ended(wire, end),
+    };
+    const wire: Wire = new Wire(clock, codec, events, connectTimeoutMs);
+    wire.number = number;
+    wire.ticket = ticket;
+    this.#wires.set(number, wire);
+    locate(settings, at ?? (slot === undefined ? undefined : this.#lastUrl), (urls) => this.#endpoints.pick(urls, clock.now(), settings.random), {
+      found: ({ url, token }) => {
+        this.#lastUrl = url;
+        wire.token = token;
+        wire.open(links, addressOf(url, from, slot));
+      },
+      failed: (error) => {
+        tell(this.#errorEvent, new ClientError('noEndpoint', `no link: ${String(error)}`, undefined, error));
+        wire.giveUp(String(error));
+      },
+    });
+  }
+
+  #greet(wire: Wire, resync?: number): void {
+    wire.unanswered.clear();
+    wire.resync = resync;
+    const subscriptions: { topic: string; after: Position; presence: boolean | undefined }[] = [];
+    for (const { topic, position, presence } of this.#streams.values()) {
+      // The others are asked for after the welcome.
+      if (position === null || subscriptions.length === frameLimits.positions) continue;
+      subscriptions.push({ topic, after: position, presence: presence || undefined });
+      wire.unanswered.add(topic);
+    }
+    const { number, ticket, token } = wire;
+    wire.ticket = undefined;
+    wire.send([{ type: 'hello', session: this.#session, instance: this.#settings.instance, link: number, ticket, token, subscriptions, resync }]);
+  }
+
+  #ended(wire: Wire, end: LinkEnd): void {
+    const { clock } = this.#settings;
+    this.#endpoints.avoid(wire.url, clock.now() + avoidMs(end, wire.ready));
+    this.#unplug(wire.number);
+    this.#move({ type: 'ended', link: wire.number, end });
+  }
+
+  /** Nothing comes from this link any more. */
+  #unplug(link: number): void {
+    this.#wires.delete(link);
+    for (const stream of this.#streams.values()) if (stream.source === link) stream.unplug();
+  }
+
+  #finish(code: number, reason: string): void {
+    const error = new ClientError('closed', `the client is closed: ${reason}`, code);
+    this.#timer.cancel();
+    this.#page.stop();
+    for (const wire of this.#wires.values()) wire.close(1000);
+    this.#wires.clear();
+    this.#outbox.end(error);
+    this.#requests.end(error);
+    this.#questions.end(error);
+    this.#holes.clear();
+    for (const stream of this.#streams.values()) stream.end(code, reason);
+  }
+
+  /** Sends on the newest link, if it is ready; otherwise all that waits is sent when one is. */
+  #send(frames: () => readonly ClientFrame[]): void {
+    const wire = this.#current();
+    if (wire?.ready === true) wire.send(frames());
+  }
+
+  /** The link that is sent on, once it was welcomed. */
+  #current(): Wire | undefined {
+    const { state } = this;
+    return state.kind === 'open' || state.kind === 'moving' ? this.#wires.get(state.link) : undefined;
+  }
+
+  #receive(wire: Wire, frame: ServerFrame): void {
+    const link = wire.number;
+    if (frame.type === 'welcome') return this.#welcome(wire, frame);
+    if (frame.type === 'resync') return this.#move({ type: 'resync', link, number: frame.number });
+    // Between a hello and its welcome nothing counts.
+    if (!wire.ready || ('topic' in frame && wire.isVoid(frame))) return;
+    switch (frame.type) {
+      case 'publication':
+        return this.#publication(wire, frame);
+      case 'subscribed':
+      case 'gap':
+      case 'unsubscribed':
+        return this.#answer(wire, frame);
+      case 'ack':
+        this.#holes.acknowledged(frame.topic, frame.number);
+        return this.#outbox.taken(frame.topic, frame.number);
+      case 'refused':
+        return this.#outbox.refused(frame.topic, frame.number, refusal(`message ${frame.number} on ${frame.topic}`, frame));
+      case 'expected':
+        return wire === this.#current() ? this.#holes.expected(frame.topic, frame.number) : undefined;
+      case 'reply':
+        return this.#requests.replied(frame.number, frame.code, frame.message, frame.payload);
+      case 'present':
+        this.#questions.answer(frame.topic, frame.members);
+        return;
+      case 'move':
+        this.#endpoints.avoid(wire.url, this.#settings.clock.now() + LEAVING_MS);
+        return this.#move({ type: 'move', link, url: frame.url, ticket: frame.ticket });
+      case 'spread':
+        return this.#move({ type: 'spread', ms: frame.ms });
+    }
+  }
+
+  #welcome(wire: Wire, welcome: Welcome): void {
+    // An answer to an earlier hello, or no answer at all.
+    if (wire.ready || welcome.resync !== wire.resync) return;
+    this.#session = welcome.session;
+    this.#identity = { client: welcome.client, user: welcome.user, node: welcome.node };
+    this.#messageBytes = welcome.messageBytes;
+    this.#holes.clear();
+    wire.welcomed(welcome.pingMs, welcome.deadMs);
+    this.#move({ type: 'welcome', link: wire.number, spreadMs: welcome.spreadMs });
+    // Whoever heard of the new state may have closed the client.
+    if (wire.isOver) return;
+    wire.ready = true;
+    const asks = [...this.#streams.values()].filter((stream) => !wire.unanswered.has(stream.topic) && isAskedFor(stream)).map((stream) => stream.ask());
+    for (const ask of asks) if ('topic' in ask) wire.unanswered.add(ask.topic);
+    wire.send([...asks, ...this.#waiting(welcome), ...this.#questions.frames()]);
+    this.#checkSettled(wire);
+  }
+
+  /** Messages and requests that go first on a link that was just welcomed. */
+  #waiting({ resumed, numbers, messageBytes }: Welcome): ClientFrame[] {
+    if (resumed) return [...this.#outbox.resume(numbers, messageBytes), ...this.#requests.frames(true, messageBytes)];
+    const undecided = (kind: Undecided['kind']) => (name: string, error: ClientError) => tell(this.#undecidedEvent, { kind, name, error });
+    const messages = this.#outbox.restart(messageBytes, undecided('message'));
+    this.#requests.restart(undecided('request'));
+    return [...messages, ...this.#requests.frames(true, messageBytes)];
+  }
+
+  #publication(wire: Wire, frame: Extract<ServerFrame, { readonly type: 'publication' }>): void {
+    const { topic, epoch, offset, payload } = frame;
+    const stream = this.#streams.get(topic);
+    const moved = stream?.advance(wire.number, frame);
+    if (stream === undefined || moved === false) return;
+    if (moved === 'hole') return wire.send([stream.ask()]);
+    try {
+      stream.deliver({ topic, value: fromPayload(payload), position: { epoch, offset } });
+    } catch (error) {
+      tell(this.#errorEvent, new ClientError('badValue', `message ${offset} on ${topic} is not JSON`, undefined, error));
+    }
+  }
+
+  #answer(wire: Wire, frame: Extract<ServerFrame, { readonly type: 'subscribed' | 'gap' | 'unsubscribed' }>): void {
+    const { topic } = frame;
+    const stream = this.#streams.get(topic);
+    if (frame.type === 'unsubscribed' && this.#questions.answer(topic, refusal(`presence on ${topic}`, frame)) && stream?.source === wire.number) return;
+    // The newest link decides; an older one only goes on with what it brings.
+    if (stream !== undefined && (wire === this.#current() || stream.source === wire.number)) {
+      if (frame.type === 'unsubscribed') stream.end(frame.code, frame.message);
+      else {
+        const gap = stream.answered(wire.number, frame.position, frame.type === 'gap');
+        if (gap !== null) tell(this.#gapEvent, gap);
+      }
+    }
+    wire.unanswered.delete(frame.topic);
+    this.#checkSettled(wire);
+  }
+
+  #checkSettled(wire: Wire): void {
+    if (wire.unanswered.size === 0) this.#move({ type: 'settled', link: wire.number });
+  }
+
+  /** The node misses messages from `number` on. */
+  #fill(topic: string, number: number): void {
+    this.#send(() => {
+      const frames = this.#outbox.missing(topic, number);
+      if (frames[0]?.type === 'lost') tell(this.#lostEvent, { topic, from: frames[0].from, to: frames[0].to });
+      return frames;
+    });
+  }
+
+  #follow(topic: string): Subscription {
+    const stream = new Stream(topic, { history: 0 }, false);
+    this.#streams.set(topic, stream);
+    return new Subscriber(stream, () => {});
+  }
+
+  /** Nobody listens any more. */
+  #leave(stream: Stream): void {
+    if (this.#streams.get(stream.topic) !== stream) return;
+    this.#streams.delete(stream.topic);
+    for (const wire of this.#wires.values()) {
+      wire.unanswered.delete(stream.topic);
+      this.#checkSettled(wire);
+    }
+    if (stream.state.kind === 'ended') return;
+    this.#current()?.leave(stream.topic);
+  }
+}
+
+/** The node adds the inbox and everybody's stream by itself. */
+const isAskedFor = ({ topic, state }: Stream): boolean => topic !== INBOX && topic !== EVERYBODY && state.kind !== 'ended';
+
+const refusal = (what: string, { code, message }: { readonly code: number; readonly message: string }): ClientError =>
+  new ClientError('refused', `${what} was refused: ${message}`, code);

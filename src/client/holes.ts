@@ -1,0 +1,43 @@
+// Fills what the node misses, once a second per topic at most: each message sent beyond a hole is answered with `expected`, and
+// answering each of them would multiply.
+import type { Clock } from '../core/clock.ts';
+
+const REST_MS = 1_000;
+
+export class Holes {
+  /** Topics filled just now, and the last number asked for since. */
+  readonly #filled = new Map<string, { again: number | null }>();
+  readonly #clock: Clock;
+  readonly #fill: (topic: string, number: number) => void;
+
+  constructor(clock: Clock, fill: (topic: string, number: number) => void) {
+    this.#clock = clock;
+    this.#fill = fill;
+  }
+
+  expected(topic: string, number: number): void {
+    const filled = this.#filled.get(topic);
+    if (filled !== undefined) {
+      filled.again = number;
+      return;
+    }
+    const hole: { again: number | null } = { again: null };
+    this.#filled.set(topic, hole);
+    this.#clock.after(REST_MS, () => {
+      if (this.#filled.get(topic) !== hole) return;
+      this.#filled.delete(topic);
+      if (hole.again !== null) this.expected(topic, hole.again);
+    });
+    this.#fill(topic, number);
+  }
+
+  /** What the node asked for meanwhile may have come. */
+  acknowledged(topic: string, number: number): void {
+    const filled = this.#filled.get(topic);
+    if (filled !== undefined && filled.again !== null && filled.again <= number) filled.again = null;
+  }
+
+  clear(): void {
+    this.#filled.clear();
+  }
+}

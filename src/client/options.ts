@@ -1,0 +1,84 @@
+// What the application may set, with the defaults and their reasons.
+import { backoffDefaults, type BackoffPolicy } from '../core/backoff.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Listening } from '../core/event.ts';
+import type { Random } from '../core/random.ts';
+import { clientClock, clientRandom, freshNonce, watchPage, type PageEvents } from '../host/browser.ts';
+import type { Codec } from '../protocol/frames.ts';
+import { ClientError } from './errors.ts';
+import type { LinkFactory } from './link.ts';
+
+type MaybePromise<T> = T | Promise<T>;
+
+/** An address (`ws:`, `wss:`, `http:`, `https:`, or relative to the page), and a token that goes with it. */
+export type Endpoint = string | { readonly url: string; readonly token?: string | undefined };
+
+export interface ClientOptions {
+  /** One address, several (one is chosen by lot, those that failed or drain are avoided), or a function that is asked before each attempt. */
+  readonly url: string | readonly string[] | (() => MaybePromise<Endpoint>);
+  /** What the application's `authenticate` gets. A function is asked before each link. */
+  readonly token?: string | (() => MaybePromise<string>) | undefined;
+  readonly codec?: Codec | undefined;
+  /** Messages and requests that may wait for the fleet; beyond it they are rejected. Default 1,000. */
+  readonly outboxMessages?: number | undefined;
+  /** Bytes of them. Default 1 MiB. */
+  readonly outboxBytes?: number | undefined;
+  /** The client closes after so long without a link, ms. Default: never. */
+  readonly giveUpAfterMs?: number | undefined;
+  /** Bounds of the random waits between attempts, ms. Default 500 and 30,000. */
+  readonly backoff?: { readonly baseMs?: number | undefined; readonly capMs?: number | undefined } | undefined;
+  /** From the start of an attempt to the welcome, ms. Default 10,000. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Of requests that set none, ms. Default 30,000. */
+  readonly requestTimeoutMs?: number | undefined;
+  /** How links are opened, time passes and dice fall. Default: the real ones. */
+  readonly links?: LinkFactory | undefined;
+  readonly clock?: Clock | undefined;
+  readonly random?: Random | undefined;
+  /** A name that no other client object has. Default: 128 random bits. */
+  readonly instance?: string | undefined;
+  /** What tells of the network and the life of the page. Default: its events, where there is a page. */
+  readonly page?: ((events: PageEvents) => Listening) | undefined;
+}
+
+export interface ClientSettings {
+  readonly url: ClientOptions['url'];
+  readonly token: ClientOptions['token'];
+  readonly codec: Codec;
+  readonly outboxMessages: number;
+  readonly outboxBytes: number;
+  readonly giveUpAfterMs: number;
+  readonly backoff: BackoffPolicy;
+  readonly connectTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly links: LinkFactory;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly instance: string;
+  readonly page: (events: PageEvents) => Listening;
+}
+
+/** Throws `badValue` where there is no address. */
+export function settle(options: ClientOptions, codec: Codec, links: LinkFactory): ClientSettings {
+  if (options.url === '' || (Array.isArray(options.url) && options.url.length === 0)) throw new ClientError('badValue', '`url` must name an address');
+  return {
+    url: options.url,
+    token: options.token,
+    codec: options.codec ?? codec,
+    outboxMessages: options.outboxMessages ?? 1_000,
+    outboxBytes: options.outboxBytes ?? 1_048_576,
+    giveUpAfterMs: options.giveUpAfterMs ?? Infinity,
+    backoff: {
+      kind: 'full-jitter',
+      baseMs: options.backoff?.baseMs ?? backoffDefaults.baseMs,
+      capMs: options.backoff?.capMs ?? backoffDefaults.capMs,
+    },
+    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+    requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
+    links: options.links ?? links,
+    clock: options.clock ?? clientClock,
+    random: options.random ?? clientRandom,
+    instance: options.instance ?? freshNonce(),
+    page: options.page ?? watchPage,
+  };
+}

@@ -1,0 +1,180 @@
+// The streams that the client follows: where it stands in each, what is next, what came twice, and when to ask again.
+import { Event, type Listen } from '../core/event.ts';
+import type { ClientFrame, Position, ServerFrame, Start } from '../protocol/frames.ts';
+
+export interface Message {
+  readonly topic: string;
+  /** Bytes as a Uint8Array, everything else as it was published. */
+  readonly value: unknown;
+  readonly position: Position;
+}
+
+/** What came after `from`, up to `to`, will not come. `from` is null where nothing had been seen. */
+export interface Gap {
+  readonly topic: string;
+  readonly from: Position | null;
+  readonly to: Position;
+}
+
+export type SubscriptionState =
+  /** Not answered yet, or (after a break) not again. What comes is still complete. */
+  | { readonly kind: 'asking' }
+  | { readonly kind: 'live' }
+  /** By `stop()` (code 0), or by the server, which says why. */
+  | { readonly kind: 'ended'; readonly code: number; readonly reason: string };
+
+export interface Subscription {
+  readonly topic: string;
+  /** Everything up to here was delivered; null before the first answer. */
+  readonly position: Position | null;
+  readonly state: SubscriptionState;
+  readonly onMessage: Listen<Message>;
+  readonly onGap: Listen<Gap>;
+  readonly onState: Listen<SubscriptionState>;
+  stop(): void;
+}
+
+type Publication = Extract<ServerFrame, { readonly type: 'publication' }>;
+
+/** A listener's mistake is its own: it surfaces as an uncaught error, and nothing else is kept from running. */
+export function tell<T>(event: Event<T>, value: T): void {
+  try {
+    event.emit(value);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
+
+/** What a publication is to somebody at `position`. */
+export function judge(position: Position, publication: Position): 'next' | 'repeat' | 'hole' {
+  if (publication.offset <= position.offset) return 'repeat';
+  return publication.offset === position.offset + 1 ? 'next' : 'hole';
+}
+
+/** What an answer `to` means to somebody at `position`: the node goes on after it, and on a `gap` that is not what was asked for. */
+export function isLoss(position: Position | null, to: Position, isGap: boolean): boolean {
+  if (position === null) return isGap;
+  if (to.offset > position.offset) return true;
+  // Behind us in the same run: another link brought us further. In another run: what we saw is no longer so.
+  return isGap && to.epoch !== position.epoch;
+}
+
+/** One topic, shared by all subscriptions to it. */
+export class Stream {
+  readonly topic: string;
+  position: Position | null;
+  state: SubscriptionState = { kind: 'asking' };
+  /** The number of the link that brings it. Others are not listened to: so nothing is reordered between links. */
+  source = 0;
+  /** Joins the topic visibly. */
+  presence: boolean;
+  readonly subscribers: Set<Subscriber> = new Set();
+  readonly #start: Start;
+
+  constructor(topic: string, start: Start, presence: boolean) {
+    this.topic = topic;
+    this.position = 'after' in start ? start.after : null;
+    this.presence = presence;
+    this.#start = start;
+  }
+
+  /** The frame that asks for it, from where the client stands. */
+  ask(): ClientFrame {
+    const start = this.position === null ? this.#start : { after: this.position };
+    return { type: 'subscribe', topic: this.topic, start, presence: this.presence ? true : undefined };
+  }
+
+  /** The node goes on after `to`. Answers with the gap, if that is one. */
+  answered(link: number, to: Position, isGap: boolean): Gap | null {
+    this.source = link;
+    const from = this.position;
+    const lost = isLoss(from, to, isGap);
+    if (lost || from === null) this.position = to;
+    // After the position is known: whoever hears this may ask where the stream begins.
+    this.#enter({ kind: 'live' });
+    if (!lost) return null;
+    const gap = { topic: this.topic, from, to };
+    for (const subscriber of this.subscribers) tell(subscriber.gap, gap);
+    return gap;
+  }
+
+  /** True when the position moved there: deliver it. False: drop it. `hole`: ask again. */
+  advance(link: number, { epoch, offset }: Publication): boolean | 'hole' {
+    if (this.source !== link || this.position === null) return false;
+    const verdict = judge(this.position, { epoch, offset });
+    if (verdict === 'next') this.position = { epoch, offset };
+    // Until the answer, what follows on this link is of no use.
+    if (verdict === 'hole') this.source = 0;
+    return verdict === 'hole' ? 'hole' : verdict === 'next';
+  }
+
+  deliver(message: Message): void {
+    for (const subscriber of this.subscribers) tell(subscriber.message, message);
+  }
+
+  /** The link that brought it is gone, or void. */
+  unplug(): void {
+    this.source = 0;
+    if (this.state.kind === 'live') this.#enter({ kind: 'asking' });
+  }
+
+  end(code: number, reason: string): void {
+    this.source = 0;
+    this.position = null;
+    this.#enter({ kind: 'ended', code, reason });
+  }
+
+  #enter(state: SubscriptionState): void {
+    if (this.state.kind === state.kind) return;
+    this.state = state;
+    for (const subscriber of this.subscribers) tell(subscriber.changed, state);
+  }
+}
+
+/** One subscription of the application. */
+export class Subscriber implements Subscription {
+  readonly message: Event<Message> = new Event();
+  readonly gap: Event<Gap> = new Event();
+  readonly changed: Event<SubscriptionState> = new Event();
+  readonly #stream: Stream;
+  readonly #left: () => void;
+  #stopped = false;
+
+  /** `left` is called when it was the last one on its stream. */
+  constructor(stream: Stream, left: () => void) {
+    this.#stream = stream;
+    this.#left = left;
+    stream.subscribers.add(this);
+  }
+
+  get topic(): string {
+    return this.#stream.topic;
+  }
+
+  get position(): Position | null {
+    return this.#stream.position;
+  }
+
+  get state(): SubscriptionState {
+    return this.#stopped ? { kind: 'ended', code: 0, reason: 'stopped' } : this.#stream.state;
+  }
+
+  get onMessage(): Listen<Message> {
+    return this.message.on;
+  }
+
+  get onGap(): Listen<Gap> {
+    return this.gap.on;
+  }
+
+  get onState(): Listen<SubscriptionState> {
+    return this.changed.on;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    if (this.#stream.subscribers.delete(this) && this.#stream.subscribers.size === 0) this.#left();
+  }
+}

@@ -1,0 +1,184 @@
+// One link as frames: encodes and decodes, keeps the deadlines (welcome, heartbeat, probe), and says once how it ended.
+import type { Clock, Timer } from '../core/clock.ts';
+import { CloseCode } from '../protocol/close-codes.ts';
+import type { ClientFrame, Codec, ServerFrame } from '../protocol/frames.ts';
+import type { Link, LinkEnd, LinkFactory } from './link.ts';
+
+/** How long a link that is doubted may take to answer. */
+const PROBE_MS = 5_000;
+/** Frames and payload (characters or bytes) that go into one WebSocket message. */
+const MESSAGE_FRAMES = 500;
+const MESSAGE_SIZE = 65_536;
+
+export interface WireEvents {
+  opened(): void;
+  frame(frame: ServerFrame): void;
+  roundTrip(ms: number): void;
+  ended(end: LinkEnd): void;
+}
+
+export class Wire {
+  /** Topics that were named in a hello or asked for since, and are not answered yet. */
+  readonly unanswered: Set<string> = new Set();
+  /** Welcomed, and everything that waited is sent: what comes now may be sent at once. */
+  ready = false;
+  /** As in the last hello on it. */
+  number = 0;
+  token: string | undefined;
+  /** From a move; shown once. */
+  ticket: string | undefined;
+  /** What the welcome to the last hello must name. */
+  resync: number | undefined;
+  /** Topics that were left on it, until that is answered, and how often. */
+  readonly #left = new Map<string, number>();
+  #url = '';
+  #link: Link | null = null;
+  readonly #clock: Clock;
+  readonly #codec: Codec;
+  readonly #events: WireEvents;
+  #timer: Timer;
+  #heardAt = 0;
+  #askedAt = -1;
+  #pingMs = Infinity;
+  #deadMs = Infinity;
+  #over = false;
+
+  constructor(clock: Clock, codec: Codec, events: WireEvents, deadlineMs: number) {
+    this.#clock = clock;
+    this.#codec = codec;
+    this.#events = events;
+    this.#timer = this.#deadline(deadlineMs);
+  }
+
+  get url(): string {
+    return this.#url;
+  }
+
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  open(links: LinkFactory, url: string): void {
+    if (this.#over) return;
+    this.#url = url;
+    this.#link = links(url, this.#codec.subprotocol, {
+      opened: () => this.#over || this.#events.opened(),
+      message: (data) => this.#receive(data),
+      closed: (end) => this.#end(end),
+    });
+  }
+
+  leave(topic: string): void {
+    if (!this.ready) return;
+    this.#left.set(topic, (this.#left.get(topic) ?? 0) + 1);
+    this.send([{ type: 'unsubscribe', topic }]);
+  }
+
+  /** Whether a frame belongs to a subscription that was left: what comes before the answer to that does. */
+  isVoid({ topic, ...frame }: ServerFrame & { readonly topic: string }): boolean {
+    const left = this.#left.get(topic) ?? 0;
+    if (frame.type === 'unsubscribed' && frame.code === 200) {
+      if (left > 1) this.#left.set(topic, left - 1);
+      else this.#left.delete(topic);
+      return true;
+    }
+    return left > 0 && (frame.type === 'subscribed' || frame.type === 'gap' || frame.type === 'unsubscribed' || frame.type === 'publication');
+  }
+
+  /** The welcome must come within this time. */
+  awaitWelcome(deadlineMs: number): void {
+    this.ready = false;
+    this.#left.clear();
+    this.#timer.cancel();
+    this.#timer = this.#deadline(deadlineMs);
+  }
+
+  welcomed(pingMs: number, deadMs: number): void {
+    this.#pingMs = pingMs;
+    this.#deadMs = deadMs;
+    this.#check();
+  }
+
+  send(frames: readonly ClientFrame[]): void {
+    let from = 0;
+    for (let to = 0, size = 0; to < frames.length; to++) {
+      const frame = frames[to];
+      if ('payload' in frame) size += 'bytes' in frame.payload ? frame.payload.bytes.length : frame.payload.json.length;
+      if (to + 1 < frames.length && size < MESSAGE_SIZE && to - from < MESSAGE_FRAMES) continue;
+      this.#link?.send(this.#codec.encode(frames.slice(from, to + 1)));
+      from = to + 1;
+      size = 0;
+    }
+  }
+
+  /** Asks at once, and gives the link up when nothing is heard soon. */
+  probe(): void {
+    if (!this.ready) return;
+    this.#timer.cancel();
+    this.#ping();
+    const askedAt = this.#clock.now();
+    this.#timer = this.#clock.after(PROBE_MS, () => (this.#heardAt > askedAt || this.#askedAt < 0 ? this.#check() : this.giveUp('probe not answered')));
+  }
+
+  giveUp(reason: string, code = 0): void {
+    this.#link?.close(code === 0 ? CloseCode.timeout : code);
+    this.#end({ code, reason });
+  }
+
+  /** Nothing is told after this. */
+  close(code: number): void {
+    this.#over = true;
+    this.#timer.cancel();
+    this.#link?.close(code);
+  }
+
+  #deadline(ms: number): Timer {
+    return this.#clock.after(ms, () => this.giveUp(`no welcome within ${ms} ms`));
+  }
+
+  #receive(data: string | Uint8Array): void {
+    if (this.#over) return;
+    this.#heardAt = this.#clock.now();
+    const frames = this.#codec.decodeServer(data);
+    if (frames === null) {
+      this.#link?.close(CloseCode.badFrame);
+      this.#end({ code: CloseCode.failed, reason: 'the node sent what is no message of the protocol' });
+      return;
+    }
+    for (const frame of frames) {
+      // Whoever handles a frame may close the link.
+      if (this.#over) return;
+      if (frame.type === 'ping') this.send([{ type: 'pong', at: frame.at }]);
+      else if (frame.type === 'pong') this.#answered();
+      else this.#events.frame(frame);
+    }
+  }
+
+  #ping(): void {
+    this.#askedAt = this.#clock.now();
+    this.send([{ type: 'ping', at: Math.floor(this.#askedAt) }]);
+  }
+
+  #answered(): void {
+    if (this.#askedAt < 0) return;
+    const ms = this.#clock.now() - this.#askedAt;
+    this.#askedAt = -1;
+    this.#events.roundTrip(ms);
+  }
+
+  #check(): void {
+    this.#timer.cancel();
+    const silentMs = this.#clock.now() - this.#heardAt;
+    if (silentMs >= this.#deadMs) return this.giveUp(`nothing heard for ${Math.round(silentMs)} ms`);
+    const isQuiet = silentMs >= this.#pingMs;
+    if (isQuiet) this.#ping();
+    this.#timer = this.#clock.after(isQuiet ? this.#deadMs - silentMs : this.#pingMs - silentMs, () => this.#check());
+  }
+
+  #end(end: LinkEnd): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#timer.cancel();
+    this.#events.ended(end);
+  }
+}

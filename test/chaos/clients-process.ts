@@ -1,0 +1,72 @@
+// A process full of clients that follow some streams each, publish on one, and note what they see.
+import { followParent, tellParent } from '../../src/cli/parent.ts';
+import { Notebook } from '../../src/cli/swarm/notes.ts';
+import { Rounds } from '../../src/cli/swarm/rounds.ts';
+import { Witness } from '../../src/cli/swarm/witness.ts';
+import { realClock } from '../../src/host/clock.ts';
+import { jsonCodec } from '../../src/protocol/json.ts';
+import { protoCodec } from '../../src/protocol/proto.ts';
+import type { ClientsOrder, FromClients, ToClients } from './messages.ts';
+
+const TELL_MS = 100;
+/** Messages of one client that may be under way. */
+const UNDER_WAY = 50;
+
+const notebook = new Notebook();
+const troubles: Record<string, number> = {};
+const trouble = (what: string): void => void (troubles[what] = (troubles[what] ?? 0) + 1);
+const witnesses: { readonly witness: Witness; readonly publishesOn: number; underWay: number }[] = [];
+let moved = 0;
+let rounds: Rounds | null = null;
+let rate = 1;
+
+followParent((order) => {
+  const message = order as ToClients;
+  if (message.kind === 'start') start(message);
+  else if (message.kind === 'rest') rounds?.stop();
+  else rounds = new Rounds({ clock: realClock, members: witnesses.length, intervalMs: 1_000 / rate, rampMs: 1_000 / rate, turn: publish });
+});
+
+function start(order: ClientsOrder): void {
+  const { url, run, clients, streams, follows } = order;
+  rate = order.rate;
+  for (let name = 0; name < clients; name++) {
+    // Half of them speak JSON, half the binary form.
+    const codec = name % 2 === 0 ? jsonCodec : protoCodec;
+    const backoff = { baseMs: 100, capMs: 2_000 };
+    const client = { url, codec, backoff, connectTimeoutMs: 3_000 };
+    const witness = new Witness({ client, name, notebook, topicOf: (stream) => `chaos/${run}/${stream}`, padding: 40 });
+    for (let i = 0; i < follows; i++) witness.subscribe((name + i) % streams);
+    let moving = false;
+    witness.client.onState((state) => {
+      if (state.kind === 'moving') moving ||= state.stage === 'settling';
+      else if (moving) {
+        moving = false;
+        moved++;
+      }
+      if (state.kind === 'waiting' || state.kind === 'closed') trouble(`${state.kind}: ${state.reason.slice(0, 60)}`);
+    });
+    witness.client.onUndecided(({ kind }) => trouble(`undecided ${kind}`));
+    witness.client.onLost(() => trouble('lost by the client'));
+    witnesses.push({ witness, publishesOn: name % streams, underWay: 0 });
+  }
+  realClock.every(TELL_MS, tell);
+}
+
+function publish(member: number): void {
+  const one = witnesses[member];
+  if (one.underWay >= UNDER_WAY) return;
+  one.underWay++;
+  void one.witness.publish(one.publishesOn).then(() => one.underWay--);
+}
+
+function tell(): void {
+  tellParent({
+    kind: 'report',
+    notes: notebook.take(),
+    there: witnesses.filter(({ witness }) => witness.isThere).length,
+    connected: witnesses.filter(({ witness }) => ['open', 'moving'].includes(witness.client.state.kind)).length,
+    moved,
+    troubles: { ...troubles },
+  } satisfies FromClients);
+}

@@ -1,0 +1,183 @@
+// The fleet under chaos: its engine, its nodes, each behind a fault proxy of its own, a balancer before them, and the process
+// of clients. It does to them what it is told, and puts everything right again.
+import { Operator } from '../../src/cluster/operator.ts';
+import { Child } from '../../src/cli/child.ts';
+import { freePorts } from '../../src/cli/demo/free-port.ts';
+import { Judge } from '../../src/cli/swarm/judge/judge.ts';
+import { readNotes } from '../../src/cli/swarm/notes.ts';
+import { silentLog } from '../../src/core/log.ts';
+import { below, type Random } from '../../src/core/random.ts';
+import type { Engine } from '../../src/engine/engine.ts';
+import { localEngine } from '../../src/engine/local.ts';
+import { openEngine } from '../../src/engine/open.ts';
+import { realClock, sleep } from '../../src/host/clock.ts';
+import { freshName, realRandom } from '../../src/host/random.ts';
+import { DurableRedis, FailoverRedis, HostedEngine, type ChaosEngine } from './engines.ts';
+import { FaultProxy, type Link } from './fault-proxy.ts';
+import type { FromClients, Ready, ToClients, ToNode } from './messages.ts';
+import type { ChaosOptions } from './options.ts';
+
+/** A node that does not end by itself within this is killed. */
+const DRAIN_MS = 8_000;
+
+export class NodeSlot {
+  readonly id: string;
+  readonly port: number;
+  readonly proxy: FaultProxy;
+  readonly #order: ToNode;
+  #child: Child<ToNode, Ready> | null = null;
+  /** Takes connections, as far as a balancer can tell. */
+  isUp = false;
+
+  constructor(order: ToNode, proxy: FaultProxy) {
+    this.id = order.id;
+    this.port = order.port;
+    this.proxy = proxy;
+    this.#order = order;
+  }
+
+  async start(): Promise<void> {
+    const child = new Child<ToNode, Ready>(new URL('./node-process.js', import.meta.url));
+    this.#child = child;
+    const ready = new Promise<true>((resolve) => void child.onMessage(() => resolve(true)));
+    child.send(this.#order);
+    const first = await Promise.race([ready, child.exited]);
+    if (first !== true) throw new Error(`node ${this.id} ended while it started (${first.signal ?? first.code})`);
+    this.isUp = true;
+  }
+
+  /** SIGKILL. */
+  async end(): Promise<void> {
+    this.isUp = false;
+    this.#child?.kill('SIGKILL');
+    await this.#child?.exited;
+  }
+
+  /** SIGTERM, and it ends when it is empty. False when it had to be killed. */
+  async drain(): Promise<boolean> {
+    this.isUp = false;
+    this.#child?.kill('SIGTERM');
+    const inTime = await Promise.race([this.#child?.exited.then(() => true), sleep(DRAIN_MS).then(() => false)]);
+    await this.end();
+    return inTime === true;
+  }
+
+  async freeze(forMs: number): Promise<void> {
+    this.#child?.kill('SIGSTOP');
+    await sleep(forMs);
+    this.#child?.kill('SIGCONT');
+  }
+}
+
+export class ChaosFleet implements AsyncDisposable {
+  readonly judge: Judge;
+  readonly nodes: readonly NodeSlot[];
+  readonly engine: ChaosEngine;
+  readonly #front: FaultProxy;
+  readonly #own: Engine;
+  readonly #operator: Operator;
+  readonly #clients: Child<ToClients, FromClients>;
+  #report: FromClients = { kind: 'report', notes: new Uint32Array(), there: 0, connected: 0, moved: 0, troubles: {} };
+  #over = false;
+
+  static async start(options: ChaosOptions): Promise<ChaosFleet> {
+    const name = `chaos-${freshName().slice(0, 8)}`;
+    const engine = await openChaosEngine(options, name);
+    const ports = await freePorts(options.nodes, realRandom);
+    const nodes: NodeSlot[] = [];
+    for (const [i, port] of ports.entries()) {
+      const proxy = await FaultProxy.start(() => port);
+      nodes.push(new NodeSlot({ id: `n${i + 1}`, port, address: `127.0.0.1:${proxy.port}`, fleet: name, engine: engine.address }, proxy));
+    }
+    const front = await FaultProxy.start(() => anyOf(nodes, realRandom));
+    const fleet = new ChaosFleet(options, { name, engine, nodes, front });
+    await fleet.#start(options, name);
+    return fleet;
+  }
+
+  private constructor(options: ChaosOptions, parts: { name: string; engine: ChaosEngine; nodes: readonly NodeSlot[]; front: FaultProxy }) {
+    const { name, engine, nodes, front } = parts;
+    this.judge = new Judge(options.mode === 'faults' ? 'all' : 'not all');
+    this.engine = engine;
+    this.nodes = nodes;
+    this.#front = front;
+    this.#own =
+      engine.address === 'local'
+        ? localEngine({ name, role: 'join' })
+        : openEngine(engine.address, { fleet: name, clock: realClock, random: realRandom, log: silentLog });
+    this.#operator = new Operator({ engine: this.#own, clock: realClock, fleet: name, name: freshName() });
+    this.#clients = new Child(new URL('./clients-process.js', import.meta.url));
+    this.#clients.onMessage((report) => {
+      this.#report = report;
+      readNotes(report.notes, this.judge);
+    });
+  }
+
+  get report(): FromClients {
+    return this.#report;
+  }
+
+  /** Connections that can be harmed: each is there twice, from the client to the balancer or proxy, and none of them is silent. */
+  get links(): readonly Link[] {
+    return [this.#front, ...this.nodes.map(({ proxy }) => proxy)].flatMap(({ links }) => links).filter(({ isSilent }) => !isSilent);
+  }
+
+  talk(): void {
+    this.#clients.send({ kind: 'talk' });
+  }
+
+  rest(): void {
+    this.#clients.send({ kind: 'rest' });
+  }
+
+  /** All clients are told to go elsewhere, and the node goes on. */
+  async evacuate(node: NodeSlot, withinMs: number): Promise<void> {
+    await this.#operator.ask(node.id, 'drain', { keepRunning: true });
+    await sleep(withinMs);
+    await this.#operator.ask(node.id, 'undrain');
+  }
+
+  mustBeWhole(): void {
+    if (this.#over) throw new Error('the process of clients ended by itself');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#clients.kill();
+    await this.#clients.exited;
+    await Promise.all(this.nodes.map((node) => node.end()));
+    for (const proxy of [this.#front, ...this.nodes.map((node) => node.proxy)]) await proxy[Symbol.asyncDispose]();
+    await this.#operator.close();
+    await this.#own.close();
+    await this.engine[Symbol.asyncDispose]();
+  }
+
+  async #start({ clients, streams, follows, rate }: ChaosOptions, run: string): Promise<void> {
+    try {
+      await Promise.all(this.nodes.map((node) => node.start()));
+      void this.#clients.exited.then(() => (this.#over = true));
+      this.#clients.send({ kind: 'start', url: `ws://127.0.0.1:${this.#front.port}/evenkeel`, run, clients, streams, follows, rate });
+      for (let waited = 0; this.#report.there < clients; waited += 50) {
+        this.mustBeWhole();
+        if (waited > START_MS) throw new Error(`all ${clients} clients must be there within ${START_MS} ms, got ${JSON.stringify(this.#report)}`);
+        await sleep(50);
+      }
+    } catch (error) {
+      await this[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+}
+
+const START_MS = 30_000;
+
+function openChaosEngine({ engine, mode }: ChaosOptions, name: string): Promise<ChaosEngine> {
+  if (engine === 'local') return HostedEngine.start(name);
+  return mode === 'lose-writes' ? FailoverRedis.start() : DurableRedis.start();
+}
+
+/** A port of a node that is up; where none is, of any. */
+function anyOf(nodes: readonly NodeSlot[], random: Random): number {
+  const up = nodes.filter(({ isUp }) => isUp);
+  const among = up.length > 0 ? up : nodes;
+  return among[below(random, among.length)].port;
+}

@@ -1,0 +1,137 @@
+// Chaos: a fleet under load, everything that can go wrong with it, and the judgement on what its clients saw. Run by `npm run chaos`.
+import { isClean, type Verdict } from '../../src/cli/swarm/judge/judge.ts';
+import { seeded } from '../../src/core/random.ts';
+import { realClock, sleep } from '../../src/host/clock.ts';
+import { Chaos, faultKinds, type FaultKind } from './faults.ts';
+import { ChaosFleet } from './fleet.ts';
+import type { ChaosOptions } from './options.ts';
+
+export interface ChaosReport extends Omit<Verdict, 'firstFault'> {
+  readonly mode: string;
+  readonly engine: string;
+  readonly seed: number;
+  readonly seconds: number;
+  readonly nodes: number;
+  readonly clients: number;
+  readonly faults: number;
+  /** By kind; empty where the engine was made to lose writes. */
+  readonly byKind: Readonly<Partial<Record<FaultKind, number>>>;
+  /** How often the engine was made to lose writes. */
+  readonly losses: number;
+  readonly deliveriesPerS: number;
+  /** How links ended and what else went wrong on the way, as the clients saw it. */
+  readonly troubles: Readonly<Record<string, number>>;
+  readonly firstFault: string | null;
+  /** Why the run failed; empty when it passed. */
+  readonly failures: readonly string[];
+}
+
+type Say = (line: string) => void;
+
+const PROGRESS_MS = 5_000;
+/** When nothing has arrived for so long, nothing will. */
+const QUIET_MS = 30_000;
+/** Between two losses clients come to rest, so that each loss meets a fleet in full swing. */
+const BETWEEN_LOSSES_MS = 4_000;
+
+export async function runChaos(options: ChaosOptions, say: Say): Promise<ChaosReport> {
+  await using fleet = await ChaosFleet.start(options);
+  const began = realClock.now();
+  say(`${options.nodes} nodes, ${options.clients} clients, ${options.engine} engine, seed ${options.seed}`);
+  fleet.talk();
+  const progress = realClock.every(PROGRESS_MS, () => say(`${seconds(began)} s: ${progressLine(fleet)}`));
+  try {
+    const done = options.mode === 'faults' ? await faultsUntilEnough(fleet, options, say) : await losses(fleet, options, say);
+    const spentS = seconds(began);
+    const { delivered } = fleet.judge;
+    fleet.rest();
+    await settle(fleet);
+    const verdict = fleet.judge.verdict();
+    const { mode, engine, seed, nodes, clients } = options;
+    const report = { mode, engine, seed, seconds: spentS, nodes, clients, ...done, deliveriesPerS: Math.round(delivered / spentS) };
+    return { ...report, troubles: fleet.report.troubles, ...verdict, failures: failures(options, verdict, { ...done, delivered }) };
+  } finally {
+    progress.cancel();
+  }
+}
+
+interface Done {
+  readonly faults: number;
+  readonly byKind: ChaosReport['byKind'];
+  readonly losses: number;
+}
+
+async function faultsUntilEnough(fleet: ChaosFleet, options: ChaosOptions, say: Say): Promise<Done> {
+  const chaos = new Chaos(fleet, options, seeded(options.seed));
+  const end = realClock.now() + options.durationS * 1_000;
+  const progress = realClock.every(PROGRESS_MS, () => say(`${chaos.total} faults: ${JSON.stringify(chaos.counts)}`));
+  const isEnough = (): boolean =>
+    chaos.total >= options.faults && fleet.judge.delivered >= options.messages && Object.values(chaos.counts).every((count) => count >= options.minimum);
+  try {
+    while (!isEnough() && realClock.now() < end) {
+      await sleep(100);
+      chaos.countMoves(fleet.report.moved);
+      chaos.mustBeWell();
+      fleet.mustBeWhole();
+    }
+  } finally {
+    progress.cancel();
+    await chaos.stop();
+  }
+  chaos.mustBeWell();
+  return { faults: chaos.total, byKind: chaos.counts, losses: 0 };
+}
+
+/** The engine loses writes, `minimum` times. */
+async function losses(fleet: ChaosFleet, options: ChaosOptions, say: Say): Promise<Done> {
+  for (let loss = 1; loss <= options.minimum; loss++) {
+    await sleep(BETWEEN_LOSSES_MS);
+    await fleet.engine.lose();
+    fleet.mustBeWhole();
+    say(`loss ${loss}: ${progressLine(fleet)}`);
+  }
+  await sleep(BETWEEN_LOSSES_MS);
+  return { faults: 0, byKind: {}, losses: options.minimum };
+}
+
+/** Resolves when all that was sent has arrived, or nothing arrives any more. */
+async function settle(fleet: ChaosFleet): Promise<void> {
+  let last = '';
+  for (let since = realClock.now(); realClock.now() - since < QUIET_MS; await sleep(250)) {
+    const verdict = fleet.judge.verdict();
+    if (verdict.lost === 0 && verdict.sent === verdict.acknowledged + verdict.undecided + verdict.refused) return;
+    const now = JSON.stringify(verdict);
+    if (now !== last) since = realClock.now();
+    last = now;
+  }
+}
+
+function failures(options: ChaosOptions, verdict: Verdict, done: Done & { readonly delivered: number }): string[] {
+  const found: string[] = [];
+  const must = (holds: boolean, what: string): void => void (holds || found.push(what));
+  must(isClean(verdict), 'a client did not get what it was promised');
+  const open = verdict.sent - verdict.acknowledged - verdict.undecided - verdict.refused;
+  must(open === 0, `the fate of every message must be known in the end, got ${open} without`);
+  if (options.mode === 'faults') {
+    must(verdict.gaps === 0, `no gap may be told while the engine keeps everything, got ${verdict.gaps}`);
+    must(verdict.undecided === 0, `nothing may be undecided within the resume window, got ${verdict.undecided}`);
+    must(done.faults >= options.faults, `${options.faults} faults must happen, got ${done.faults}`);
+    must(done.delivered >= options.messages, `${options.messages} messages must be delivered, got ${done.delivered}`);
+    for (const [kind, what] of Object.entries(faultKinds)) {
+      const count = done.byKind[kind as FaultKind] ?? 0;
+      must(count >= options.minimum, `${kind} (${what}) must happen ${options.minimum} times, got ${count}`);
+    }
+  } else {
+    must(verdict.gaps > 0, 'somebody must be told of a gap: else nothing was lost, and nothing shown');
+  }
+  return found;
+}
+
+const seconds = (since: number): number => Math.round((realClock.now() - since) / 100) / 10;
+
+function progressLine(fleet: ChaosFleet): string {
+  const { connected, moved } = fleet.report;
+  const { sent, acknowledged, delivered, lost, duplicated, outOfOrder, silentGaps, gaps, undecided } = fleet.judge.verdict();
+  const faults = duplicated + outOfOrder + silentGaps;
+  return `${connected} connected, ${moved} moved, ${sent} sent, ${acknowledged} acknowledged, ${delivered} delivered, ${lost} missing, ${faults} wrong, ${gaps} gaps, ${undecided} undecided`;
+}
