@@ -69,7 +69,7 @@ export interface Engine {
   /** Stores `value`, or deletes the key when it is null. At most 64 kB as JSON. */
   set(key: string, value: Json): Promise<void>;
 
-  /** Streams, sessions, replies, presence. */
+  /** Streams with positions, sessions, replies, presence: what sessions and the hub are built on. */
   readonly streams: Streams;
 
   /** Gives back what this engine opened; calls under way reject. Safe to call twice. */

@@ -1,5 +1,5 @@
 // The engine port over a seat: checks arguments, waits for a seat within the time limit, repeats what a lost seat left
-// undone, and opens the inboxes again on every new seat. `local` and `redis` are this plus a way to take a seat.
+// undone, and opens the inboxes and tails again on every new seat. `local` and `redis` are this plus a way to take a seat.
 import type { Clock } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -7,8 +7,11 @@ import type { NodeRecord } from '../core/membership.ts';
 import type { Random } from '../core/random.ts';
 import { checkName, checkRecord, checkTtl, frozenCopy, isRecord } from './bounds.ts';
 import { type Engine, type EngineHealth, engineLimits, type Inbox, type Json, type Lease } from './engine.ts';
+import { Tails } from './joined-streams.ts';
 import { SeatKeeper } from './keeper.ts';
+import { PortStreams } from './port-streams.ts';
 import type { Call, Seat, TakeSeat } from './seat.ts';
+import type { Streams } from './streams.ts';
 import { Wakelock } from './wakelock.ts';
 
 export interface JoinedOptions {
@@ -30,9 +33,11 @@ type Listener = (message: Json) => void;
 export class JoinedEngine implements Engine {
   readonly kind: string;
   readonly onHealth: Engine['onHealth'];
+  readonly streams: Streams;
   readonly #options: JoinedOptions;
   readonly #keeper: SeatKeeper;
   readonly #inboxes = new Map<string, Set<Listener>>();
+  readonly #tails: Tails;
   readonly #wakelock = new Wakelock();
   /** Rejects the calls under way when the engine is closed. */
   readonly #underWay = new Set<(error: EvenkeelError) => void>();
@@ -40,9 +45,12 @@ export class JoinedEngine implements Engine {
   constructor(options: JoinedOptions) {
     this.kind = options.kind;
     this.#options = options;
+    this.#tails = new Tails({ call: (call) => this.#call(call), callOff: (call) => this.#callOff(call), log: options.log });
+    this.streams = new PortStreams({ call: (call) => this.#call(call), tail: (stream, listener) => this.#tails.open(stream, listener) });
     this.#keeper = new SeatKeeper({
       ...options,
-      prepare: (seat) => this.#openInboxes(seat),
+      prepare: (seat) => this.#reopen(seat),
+      entry: (stream, entry) => this.#tails.deliver(stream, entry),
       deliver: (inbox, message) => this.#deliver(inbox, message),
     });
     this.onHealth = this.#keeper.onHealth;
@@ -115,6 +123,7 @@ export class JoinedEngine implements Engine {
     this.#keeper.close();
     for (const reject of this.#underWay) reject(new EvenkeelError('EVENKEEL_ENGINE_CLOSED', 'the engine was closed during the call'));
     this.#inboxes.clear();
+    this.#tails.clear();
     this.#wakelock.close();
   }
 
@@ -162,23 +171,28 @@ export class JoinedEngine implements Engine {
     }
   }
 
-  async #openInboxes(seat: Seat): Promise<void> {
-    await Promise.all([...this.#inboxes.keys()].map((inbox) => seat.call({ do: 'open', inbox })));
+  async #reopen(seat: Seat): Promise<void> {
+    const inboxes: readonly Call[] = [...this.#inboxes.keys()].map((inbox) => ({ do: 'open', inbox }));
+    await Promise.all([...inboxes, ...this.#tails.calls()].map((call) => seat.call(call)));
   }
 
   async #stopListening(name: string, listener: Listener): Promise<void> {
     const listeners = this.#inboxes.get(name);
     if (listeners?.delete(listener) !== true || listeners.size > 0) return;
     this.#inboxes.delete(name);
-    // Only where the inbox is open: the next seat does not open it in the first place.
+    await this.#callOff({ do: 'shut', inbox: name });
+  }
+
+  /** Closes what nobody listens to any more, where it is open: the next seat does not open it in the first place. */
+  async #callOff(call: Call): Promise<void> {
     const seat = this.#keeper.current();
     if (seat === null) return;
     this.#wakelock.take();
     try {
-      await this.#answer(seat, { do: 'shut', inbox: name }, this.#options.clock.now() + this.#options.timeoutMs);
+      await this.#answer(seat, call, this.#options.clock.now() + this.#options.timeoutMs);
     } catch (error) {
       // Nobody listens any more either way; what still arrives finds no listener.
-      this.#options.log.debug({ inbox: name, error }, 'an inbox was closed without an answer');
+      this.#options.log.debug({ call: call.do, error }, 'an inbox or a tail was closed without an answer');
     } finally {
       this.#wakelock.drop();
     }

@@ -17,7 +17,8 @@ export interface KeeperOptions {
   readonly take: TakeSeat;
   /** Prepares a new seat before anybody else may use it. */
   readonly prepare: (seat: Seat) => Promise<void>;
-  readonly deliver: (inbox: string, message: Parameters<SeatOwner['deliver']>[1]) => void;
+  readonly deliver: SeatOwner['deliver'];
+  readonly entry: SeatOwner['entry'];
   /** Longest time that taking a seat may last. */
   readonly takeMs: number;
   /** Longest pause between two attempts. */
@@ -116,12 +117,13 @@ export class SeatKeeper {
   }
 
   #take(attempt: number): void {
-    const { clock, take, takeMs, deliver } = this.#options;
+    const { clock, take, takeMs, deliver, entry } = this.#options;
     const abort = new AbortController();
     this.#state = { kind: 'taking', attempt, abort };
     const own = { seat: null as Seat | null, lostFor: null as string | null };
     const owner: SeatOwner = {
       deliver,
+      entry,
       signal: abort.signal,
       lost: (reason) => {
         own.lostFor ??= reason;

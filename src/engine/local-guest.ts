@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../core/clock.ts';
 import { EvenkeelError, type ErrorCode, errorCodes } from '../core/errors.ts';
 import { freshName } from '../host/random.ts';
 import type { Json } from './engine.ts';
-import { encode, type FromHost, Lines, proofOf, readFromHost, sameProof, wireLimits } from './local-wire.ts';
+import { encode, type FromHost, Lines, Outbox, proofOf, readFromHost, sameProof, wireLimits } from './local-wire.ts';
 import { startPulse } from './pulse.ts';
 import type { Call, Seat, SeatOwner } from './seat.ts';
 
@@ -53,6 +53,7 @@ class Guest implements Seat {
   readonly #options: GuestOptions;
   readonly #owner: SeatOwner;
   readonly #socket: Socket;
+  readonly #outbox: Outbox;
   readonly #lines = new Lines(wireLimits.greetingBytes);
   readonly #waiting = new Map<number, Waiting>();
   #state: State = { kind: 'left' };
@@ -64,6 +65,7 @@ class Guest implements Seat {
     const nonce = freshName();
     this.#socket = connect({ path: options.socketPath });
     this.#socket.unref();
+    this.#outbox = new Outbox(this.#socket);
     this.greeted = new Promise((resolve, reject) => {
       const timer = options.clock.after(GREETING_MS, () => this.#end('the host does not answer'));
       this.#state = { kind: 'greeting', nonce, timer, settle: (error) => (error === null ? resolve() : reject(error)) };
@@ -78,7 +80,7 @@ class Guest implements Seat {
   call(call: Call): Promise<Json> {
     if (this.#state.kind !== 'joined') return Promise.reject(unreachable('the link to the host is closed'));
     const id = ++this.#calls;
-    this.#socket.write(encode({ kind: 'call', id, call }));
+    this.#outbox.write(encode({ kind: 'call', id, call }));
     return new Promise((resolve, reject) => void this.#waiting.set(id, { resolve, reject }));
   }
 
@@ -132,6 +134,7 @@ class Guest implements Seat {
   }
 
   #takeJoined(frame: FromHost): void {
+    if (frame.kind === 'entry') return this.#owner.entry(frame.stream, frame.entry);
     if (frame.kind === 'message') return this.#owner.deliver(frame.inbox, frame.message);
     if (frame.kind !== 'answer' && frame.kind !== 'error') return this.#end('the host sent an unexpected frame');
     const waiting = this.#waiting.get(frame.id);

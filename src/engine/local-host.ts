@@ -7,9 +7,12 @@ import type { Log } from '../core/log.ts';
 import { freshName } from '../host/random.ts';
 import { frozenCopy, tooMuch } from './bounds.ts';
 import { engineLimits, type Json } from './engine.ts';
-import { encode, type FromHost, Lines, proofOf, readToHost, sameProof, type ToHost, wireLimits } from './local-wire.ts';
-import { MemoryStore } from './memory.ts';
+import { encode, type FromHost, Lines, Outbox, proofOf, readToHost, sameProof, type ToHost, wireLimits } from './local-wire.ts';
+import { freshRun, MemoryStore } from './memory.ts';
+import { serveStreams } from './memory-serve.ts';
+import type { TailListener } from './memory-streams.ts';
 import type { Call, Seat, SeatOwner } from './seat.ts';
+import type { Entry } from './streams.ts';
 
 export interface HostOptions {
   readonly clock: Clock;
@@ -34,16 +37,17 @@ export class LocalHost implements Seat {
   readonly #options: HostOptions;
   readonly #store: MemoryStore;
   readonly #links = new Set<Link>();
-  /** The inboxes of the host's own process. */
-  readonly #inboxes: Inboxes;
+  /** What the host's own process listens to. */
+  readonly #ears: Ears;
+  readonly #lines = new EntryLines();
   readonly #tick: { cancel(): void };
   #awakeAt: number;
 
   constructor(options: HostOptions, owner: SeatOwner) {
     const { clock, log } = options;
     this.#options = options;
-    this.#store = new MemoryStore(clock, log);
-    this.#inboxes = new Inboxes(this.#store, (inbox, message) => owner.deliver(inbox, message));
+    this.#store = new MemoryStore(clock, log, freshRun());
+    this.#ears = new Ears(this.#store, owner);
     this.server = createServer((socket) => this.#welcome(socket));
     this.server.maxConnections = wireLimits.links;
     this.server.unref();
@@ -52,14 +56,14 @@ export class LocalHost implements Seat {
   }
 
   async call(call: Call): Promise<Json> {
-    return serve(this.#store, this.#inboxes, call);
+    return serve(this.#store, this.#ears, call);
   }
 
   leave(): void {
     this.#tick.cancel();
     this.server.close();
     for (const link of this.#links) link.close('the host leaves');
-    this.#inboxes.close();
+    this.#ears.close();
   }
 
   /**
@@ -79,6 +83,7 @@ export class LocalHost implements Seat {
     const link = new Link(socket, {
       ...this.#options,
       store: this.#store,
+      lines: this.#lines,
       isStale: () => this.#hasSlept(),
     });
     this.#links.add(link);
@@ -88,6 +93,7 @@ export class LocalHost implements Seat {
 
 interface LinkOptions extends HostOptions {
   readonly store: MemoryStore;
+  readonly lines: EntryLines;
   readonly isStale: () => boolean;
 }
 
@@ -95,19 +101,27 @@ interface LinkOptions extends HostOptions {
 class Link {
   readonly #socket: Socket;
   readonly #options: LinkOptions;
+  readonly #outbox: Outbox;
   readonly #lines = new Lines(wireLimits.greetingBytes);
-  readonly #inboxes: Inboxes;
+  readonly #ears: Ears;
+  /** Frames that were read, but wait until the guest has taken what was written. */
+  #waiting: ToHost[] = [];
   #state: LinkState = { kind: 'greeting' };
 
   constructor(socket: Socket, options: LinkOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#inboxes = new Inboxes(options.store, (inbox, message) => this.#write({ kind: 'message', inbox, message }));
+    this.#outbox = new Outbox(socket);
+    this.#ears = new Ears(options.store, {
+      deliver: (inbox, message) => this.#write({ kind: 'message', inbox, message }),
+      entry: (stream, entry) => this.#writeLine(options.lines.of(stream, entry)),
+    });
     const late = options.clock.after(GREETING_MS, () => {
       if (this.#state.kind !== 'guest') this.close('no greeting in time');
     });
     socket.unref();
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    socket.on('drain', () => this.#drained());
     socket.on('error', (error) => this.close(error.message));
     socket.on('close', () => {
       late.cancel();
@@ -119,7 +133,9 @@ class Link {
     if (this.#state.kind === 'closed') return;
     this.#options.log.debug({ reason }, 'link of a guest closed');
     this.#state = { kind: 'closed' };
-    this.#inboxes.close();
+    this.#ears.close();
+    this.#waiting = [];
+    this.#outbox.flush();
     this.#socket.destroy();
   }
 
@@ -128,10 +144,24 @@ class Link {
     if (this.#options.isStale()) return this.close('the host was asleep');
     const ok = this.#lines.push(chunk, (line) => {
       const frame = readToHost(line);
-      if (frame !== null) this.#take(frame);
+      if (frame !== null) this.#receive(frame);
       return frame !== null && this.#state.kind !== 'closed';
     });
     if (!ok) this.close('malformed frame');
+    else if (this.#waiting.length > 0) this.#socket.pause();
+  }
+
+  #receive(frame: ToHost): void {
+    if (this.#waiting.length > 0 || this.#outbox.unsent > wireLimits.busyBytes) this.#waiting.push(frame);
+    else this.#take(frame);
+  }
+
+  #drained(): void {
+    if (this.#options.isStale()) return this.close('the host was asleep');
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const frame of waiting) this.#receive(frame);
+    if (this.#waiting.length === 0) this.#socket.resume();
   }
 
   #take(frame: ToHost): void {
@@ -158,7 +188,7 @@ class Link {
 
   #answer(id: number, call: Call): void {
     try {
-      this.#write({ kind: 'answer', id, value: serve(this.#options.store, this.#inboxes, call) });
+      this.#write({ kind: 'answer', id, value: serve(this.#options.store, this.#ears, call) });
     } catch (error) {
       if (!EvenkeelError.is(error)) {
         this.#options.log.error({ error, call: call.do }, 'a call failed in the host');
@@ -170,31 +200,51 @@ class Link {
 
   #write(frame: FromHost): void {
     if (this.#state.kind === 'closed') return;
-    // A guest that does not read, for instance because it is stopped, must not fill the host's memory.
-    if (this.#socket.writableLength > wireLimits.unsentBytes) return this.close('the guest does not read');
     const line = encode(frame);
     if (frame.kind === 'answer' && line.length > wireLimits.answerBytes)
       throw tooMuch('the answer', `at most ${wireLimits.answerBytes} bytes`, `${line.length}`);
-    this.#socket.write(line);
+    this.#writeLine(line);
+  }
+
+  #writeLine(line: string): void {
+    if (this.#state.kind === 'closed') return;
+    // A guest that does not read, for instance because it is stopped, must not fill the host's memory.
+    if (this.#outbox.unsent > wireLimits.unsentBytes) return this.close('the guest does not read');
+    this.#outbox.write(line);
   }
 }
 
-/** The inboxes that one seat opened in the store. */
-class Inboxes {
-  readonly #store: MemoryStore;
-  readonly #deliver: (inbox: string, message: Json) => void;
-  readonly #shut = new Map<string, () => void>();
+/** The line of an entry, made once for all guests that tail its stream: they are told right after each other. */
+class EntryLines {
+  #last: { readonly entry: Entry; readonly line: string } | null = null;
 
-  constructor(store: MemoryStore, deliver: (inbox: string, message: Json) => void) {
+  of(stream: string, entry: Entry): string {
+    if (this.#last?.entry === entry) return this.#last.line;
+    const line = encode({ kind: 'entry', stream, entry });
+    this.#last = { entry, line };
+    return line;
+  }
+}
+
+/** The inboxes and tails that one seat opened in the store. */
+class Ears {
+  readonly #store: MemoryStore;
+  readonly #owner: Pick<SeatOwner, 'deliver' | 'entry'>;
+  readonly #shut = new Map<string, () => void>();
+  readonly #tails = new Map<string, () => void>();
+  /** One for all streams: there may be many. */
+  readonly #told: TailListener = (entry, stream) => this.#owner.entry(stream, entry);
+
+  constructor(store: MemoryStore, owner: Pick<SeatOwner, 'deliver' | 'entry'>) {
     this.#store = store;
-    this.#deliver = deliver;
+    this.#owner = owner;
   }
 
   open(inbox: string): void {
     if (this.#shut.has(inbox)) return;
     this.#shut.set(
       inbox,
-      this.#store.open(inbox, (message) => this.#deliver(inbox, message)),
+      this.#store.open(inbox, (message) => this.#owner.deliver(inbox, message)),
     );
   }
 
@@ -203,14 +253,24 @@ class Inboxes {
     this.#shut.delete(inbox);
   }
 
+  tail(stream: string): void {
+    if (!this.#tails.has(stream)) this.#tails.set(stream, this.#store.streams.tail(stream, this.#told));
+  }
+
+  untail(stream: string): void {
+    this.#tails.get(stream)?.();
+    this.#tails.delete(stream);
+  }
+
   close(): void {
-    for (const shut of this.#shut.values()) shut();
+    for (const shut of [...this.#shut.values(), ...this.#tails.values()]) shut();
     this.#shut.clear();
+    this.#tails.clear();
   }
 }
 
 /** Carries out one call on the store. */
-function serve(store: MemoryStore, inboxes: Inboxes, call: Call): Json {
+function serve(store: MemoryStore, ears: Ears, call: Call): Json {
   switch (call.do) {
     case 'put':
       store.putMember(call.record, call.ttlMs);
@@ -229,10 +289,10 @@ function serve(store: MemoryStore, inboxes: Inboxes, call: Call): Json {
       store.send(call.to, frozenCopy(call.message, { thing: 'the message', bytes: engineLimits.messageBytes }));
       return null;
     case 'open':
-      inboxes.open(call.inbox);
+      ears.open(call.inbox);
       return null;
     case 'shut':
-      inboxes.shut(call.inbox);
+      ears.shut(call.inbox);
       return null;
     case 'get':
       return store.get(call.key);
@@ -241,5 +301,14 @@ function serve(store: MemoryStore, inboxes: Inboxes, call: Call): Json {
       return null;
     case 'ping':
       return null;
+    case 'tail':
+      for (const stream of call.streams) ears.tail(stream);
+      return null;
+    case 'untail':
+      for (const stream of call.streams) ears.untail(stream);
+      return null;
+    default:
+      // What streams answer is JSON too.
+      return serveStreams(store.streams, call) as Json;
   }
 }

@@ -1,9 +1,12 @@
 // The wire between the processes of one machine: one JSON object a line, bounded, and a greeting in which each side proves
 // that it knows the secret without showing it, because anybody on the machine may hold an abstract socket name.
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { bad, checkName, checkRecord, checkTtl } from './bounds.ts';
+import type { Socket } from 'node:net';
+import { checkName, checkRecord, checkTtl } from './bounds.ts';
 import type { Json } from './engine.ts';
 import type { Call } from './seat.ts';
+import { checkStreamCall } from './stream-calls.ts';
+import type { Entry } from './streams.ts';
 
 /** The greeting: hello, challenge, proof, welcome. Then calls one way, answers and messages the other. */
 export type ToHost =
@@ -16,21 +19,52 @@ export type FromHost =
   | { readonly kind: 'refused' }
   | { readonly kind: 'answer'; readonly id: number; readonly value: Json }
   | { readonly kind: 'error'; readonly id: number; readonly code: string; readonly message: string }
-  | { readonly kind: 'message'; readonly inbox: string; readonly message: Json };
+  | { readonly kind: 'message'; readonly inbox: string; readonly message: Json }
+  | { readonly kind: 'entry'; readonly stream: string; readonly entry: Entry };
 
 export const wireLimits = {
   /** Until the other side is known. */
   greetingBytes: 1_024,
-  /** A message or a record, with names in which every character may be an escape. */
-  callBytes: 327_680,
+  /** An entry, or a thousand names, in which every character may be an escape. */
+  callBytes: 8_388_608,
   /** A list of all members. */
   answerBytes: 33_554_432,
-  /** What may wait for a link that does not read. Beyond it the link is closed: messages are at most once. */
-  unsentBytes: 8_388_608,
+  /** What may wait for a link before its calls are left unread: a guest that asks for much gets it bit by bit. */
+  busyBytes: 4_194_304,
+  /** What may wait for a link that does not read. Beyond it the link is closed: messages are at most once, and tails have gaps. */
+  unsentBytes: 67_108_864,
   links: 1_000,
 } as const;
 
 export const encode = (frame: ToHost | FromHost): string => `${JSON.stringify(frame)}\n`;
+
+/** What is written to a socket in one turn, as one piece: a packet for each of ten thousand lines a second would be dear. */
+export class Outbox {
+  readonly #socket: Socket;
+  #lines: string[] = [];
+  #length = 0;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** Characters and bytes that wait. */
+  get unsent(): number {
+    return this.#length + this.#socket.writableLength;
+  }
+
+  write(line: string): void {
+    this.#length += line.length;
+    if (this.#lines.push(line) === 1) process.nextTick(() => this.flush());
+  }
+
+  flush(): void {
+    const text = this.#lines.join('');
+    this.#lines = [];
+    this.#length = 0;
+    if (text !== '' && this.#socket.writable) this.#socket.write(text);
+  }
+}
 
 /** Whose proof it is goes into it, so that a proof cannot be sent back to who made it. */
 export function proofOf(secret: string, side: 'host' | 'guest', nonces: readonly [string, string]): string {
@@ -105,6 +139,8 @@ export function readFromHost(line: string): FromHost | null {
       return typeof frame['id'] === 'number' && typeof frame['message'] === 'string' ? (frame as FromHost) : null;
     case 'message':
       return typeof frame['inbox'] === 'string' && frame['message'] !== undefined ? (frame as FromHost) : null;
+    case 'entry':
+      return typeof frame['stream'] === 'string' && typeof frame['entry'] === 'object' ? (frame as FromHost) : null;
     default:
       return null;
   }
@@ -160,7 +196,6 @@ function checkCall(call: Call): void {
     case 'ping':
       return;
     default:
-      // A newer guest, or no guest at all.
-      throw bad('call.do', 'must be a call of the port', (call as { do: unknown }).do);
+      return checkStreamCall(call);
   }
 }

@@ -108,7 +108,7 @@ function listens(host: LocalHost, path: string): Promise<boolean> {
 /** Whether somebody hosts at the socket file, even if it does not answer now: a stopped host keeps its place. */
 async function answers(around: Surroundings): Promise<boolean> {
   const { place, clock } = around;
-  const nobody: SeatOwner = { deliver() {}, lost() {}, signal: new AbortController().signal };
+  const nobody: SeatOwner = { deliver() {}, entry() {}, lost() {}, signal: new AbortController().signal };
   try {
     const guest = await joinHost({ clock, socketPath: place.socketPath, secret: place.secret }, nobody);
     guest?.leave();

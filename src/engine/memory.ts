@@ -5,8 +5,13 @@ import type { Clock } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
 import { type Log, silentLog } from '../core/log.ts';
 import type { NodeRecord } from '../core/membership.ts';
+import { freshName } from '../host/random.ts';
 import { checkName, checkRecord, checkTtl, frozenCopy, tooMuch } from './bounds.ts';
 import { type Engine, type EngineHealth, engineLimits, type Inbox, type Json, type Lease } from './engine.ts';
+import { type StoredCall, serveStreams } from './memory-serve.ts';
+import { StreamStore } from './memory-streams.ts';
+import { PortStreams } from './port-streams.ts';
+import type { Entry, Streams } from './streams.ts';
 
 export interface MemoryOptions {
   readonly clock: Clock;
@@ -17,9 +22,12 @@ export interface MemoryOptions {
 
 /** Always connected. `close` closes the inboxes that were opened through this engine, and leaves the store as it is. */
 export function memoryEngine(options: MemoryOptions): Engine {
-  const { clock, log = silentLog, store = new MemoryStore(clock, log) } = options;
+  const { clock, log = silentLog, store = new MemoryStore(clock, log, freshRun()) } = options;
   return new MemoryEngine(store, clock);
 }
+
+/** Names one life of a store, so that positions of another one are not taken for its own. */
+export const freshRun = (): string => freshName().replaceAll('-', '').slice(0, 12);
 
 interface Member {
   readonly record: NodeRecord;
@@ -37,6 +45,7 @@ type Listener = (message: Json) => void;
 
 /** What the nodes of a fleet share, as plain state. Arguments must have been checked; limits on counts are its own. */
 export class MemoryStore {
+  readonly streams: StreamStore;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #members = new Map<string, Member>();
@@ -44,9 +53,11 @@ export class MemoryStore {
   readonly #values = new Map<string, Json>();
   readonly #inboxes = new Map<string, Set<Listener>>();
 
-  constructor(clock: Clock, log: Log = silentLog) {
+  /** `run` begins the epochs of streams; the default is for those who have one store only, and want the same names every time. */
+  constructor(clock: Clock, log: Log = silentLog, run = 'memory') {
     this.#clock = clock;
     this.#log = log;
+    this.streams = new StreamStore({ clock, log, run });
   }
 
   putMember(record: NodeRecord, ttlMs: number): void {
@@ -166,14 +177,20 @@ const CONNECTED: EngineHealth = { state: 'connected' };
 
 class MemoryEngine implements Engine {
   readonly kind = 'memory';
+  readonly streams: Streams;
   readonly #store: MemoryStore;
   readonly #clock: Clock;
   readonly #inboxes = new Set<Inbox>();
+  readonly #tails = new Set<() => void>();
   #health = CONNECTED;
 
   constructor(store: MemoryStore, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
+    this.streams = new PortStreams({
+      call: (call) => this.#serve(call as StoredCall),
+      tail: (stream, listener) => this.#tail(stream, listener),
+    });
   }
 
   health(): EngineHealth {
@@ -246,7 +263,24 @@ class MemoryEngine implements Engine {
 
   async close(): Promise<void> {
     if (this.#health.state === 'connected') this.#health = { state: 'unreachable', since: this.#clock.now(), reason: 'closed' };
+    for (const shut of this.#tails) shut();
+    this.#tails.clear();
     for (const inbox of this.#inboxes) await inbox.close();
+  }
+
+  async #serve(call: StoredCall): Promise<unknown> {
+    this.#mustBeOpen();
+    return serveStreams(this.#store.streams, call);
+  }
+
+  async #tail(stream: string, listener: (entry: Entry) => void): Promise<() => Promise<void>> {
+    this.#mustBeOpen();
+    const shut = this.#store.streams.tail(stream, (entry) => listener(entry));
+    this.#tails.add(shut);
+    return async () => {
+      this.#tails.delete(shut);
+      shut();
+    };
   }
 
   #mustBeOpen(): void {

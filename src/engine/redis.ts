@@ -14,6 +14,7 @@ import { type Engine, engineLimits, type Json } from './engine.ts';
 import { JoinedEngine } from './joined.ts';
 import { startPulse } from './pulse.ts';
 import { describeAddress, readRedisUrl, type RedisAddress } from './redis-address.ts';
+import { readTailed, RedisStreams, tailChannel, whole } from './redis-streams.ts';
 import { acquireLease, listMembers, OVER_LIMIT, probe, putMember, releaseLease, type Script, setValue } from './redis-scripts.ts';
 import type { Call, Seat, SeatOwner } from './seat.ts';
 
@@ -37,8 +38,8 @@ const PAUSE_MS = 2_000;
 /** A server that answers no ping for 2 s is stopped, or the network is cut. Found after 2.5 s at the latest. */
 const TICK_MS = 500;
 const SILENT_TICKS = 4;
-/** Commands that may wait for answers. */
-const QUEUE_LENGTH = 10_000;
+/** Commands that may wait for answers: what a busy node asks in the time that the server may be silent. */
+const QUEUE_LENGTH = 100_000;
 
 /**
  * Throws EVENKEEL_BAD_OPTION for a malformed URL or fleet, and when `@redis/client` is not installed; whether the server
@@ -94,9 +95,12 @@ interface Client {
   on(event: 'error', listener: (error: Error) => void): unknown;
   ping(): Promise<unknown>;
   sendCommand(args: readonly string[]): Promise<unknown>;
-  subscribe(channel: string, listener: (message: string) => void): Promise<void>;
-  unsubscribe(channel: string): Promise<void>;
+  subscribe(channels: string | string[], listener: Listener): Promise<void>;
+  /** Without the listener, a subscription that follows at once would be forgotten. */
+  unsubscribe(channels: string | string[], listener: Listener): Promise<void>;
 }
+
+type Listener = (message: string, channel: string) => void;
 
 async function takeSeat(around: Surroundings, owner: SeatOwner): Promise<Seat> {
   const { ways } = around;
@@ -154,12 +158,19 @@ class RedisSeat implements Seat {
   readonly #owner: SeatOwner;
   /** Inboxes that are open, or about to be. */
   readonly #opened = new Map<string, Promise<void>>();
+  readonly #streams: RedisStreams;
+  /** What the channels of tails begin with. */
+  readonly #tailPrefix: string;
+  readonly #told: Listener = (text, channel) => this.#tell(text, channel.slice(this.#tailPrefix.length));
+  readonly #heard: Listener = (text, channel) => this.#deliver(channel.slice(this.#key('inbox:').length), text);
   #state: SeatState = { kind: 'connecting' };
 
   constructor(clients: Clients, around: Surroundings, owner: SeatOwner) {
     this.#clients = clients;
     this.#around = around;
     this.#owner = owner;
+    this.#streams = new RedisStreams((script, keys, args) => this.#run(script, keys, args), around.keys);
+    this.#tailPrefix = this.#key(tailChannel(''));
     for (const client of [clients.commands, clients.messages]) {
       client.on('error', (error) => owner.lost(describe(error)));
       client.unref();
@@ -223,6 +234,13 @@ class RedisSeat implements Seat {
       case 'ping':
         await this.#send(['PING']);
         return null;
+      case 'tail':
+        return this.#listened(this.#clients.messages.subscribe(this.#tailChannels(call.streams), this.#told));
+      case 'untail':
+        return this.#listened(this.#clients.messages.unsubscribe(this.#tailChannels(call.streams), this.#told));
+      default:
+        // What streams answer is JSON too.
+        return (await this.#streams.call(call)) as Json;
     }
   }
 
@@ -247,18 +265,30 @@ class RedisSeat implements Seat {
   async #open(inbox: string): Promise<null> {
     let opening = this.#opened.get(inbox);
     if (opening === undefined) {
-      const listener = (text: string): void => this.#deliver(inbox, text);
-      opening = this.#clients.messages.subscribe(this.#key(`inbox:${inbox}`), listener);
+      opening = this.#clients.messages.subscribe(this.#key(`inbox:${inbox}`), this.#heard);
       this.#opened.set(inbox, opening);
     }
-    await opening.catch((error: unknown) => Promise.reject(unreachable(error)));
-    return null;
+    return this.#listened(opening);
   }
 
   async #shut(inbox: string): Promise<null> {
     if (!this.#opened.delete(inbox)) return null;
-    await this.#clients.messages.unsubscribe(this.#key(`inbox:${inbox}`)).catch((error: unknown) => Promise.reject(unreachable(error)));
+    return this.#listened(this.#clients.messages.unsubscribe(this.#key(`inbox:${inbox}`), this.#heard));
+  }
+
+  async #listened(done: Promise<void>): Promise<null> {
+    await done.catch((error: unknown) => Promise.reject(unreachable(error)));
     return null;
+  }
+
+  #tailChannels(streams: readonly string[]): string[] {
+    return streams.map((stream) => this.#tailPrefix + stream);
+  }
+
+  #tell(text: string, stream: string): void {
+    const entry = readTailed(text);
+    if (entry === null) this.#around.log.warn({ stream }, 'what is no entry was published on a tail, and dropped');
+    else this.#owner.entry(stream, entry);
   }
 
   #deliver(inbox: string, text: string): void {
@@ -322,8 +352,6 @@ function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.message === '' ? error.name : error.message;
 }
-
-const whole = (ms: number): string => String(Math.ceil(ms));
 
 const textOr = (answer: unknown): string | null => (typeof answer === 'string' ? answer : null);
 

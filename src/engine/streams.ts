@@ -39,7 +39,10 @@ export type Appended =
   /** The session has another owner, or is over. */
   | { readonly kind: 'fenced' };
 
-/** `page`: entries right after the asked position, in order, without holes; all there is when shorter than the limit. */
+/**
+ * `page`: entries right after the asked position, in order, without holes, up to the limit or to about `streamLimits.pageBytes`.
+ * There is more unless it ends at `top`; a page that does not begin at the top has one entry at least.
+ */
 export type Page =
   | { readonly kind: 'page'; readonly entries: readonly Entry[]; readonly top: Position }
   /** What followed the position is trimmed, or was lost: nothing can be promised before `top`. */
@@ -49,7 +52,7 @@ export interface Claim {
   readonly session: string;
   /** The client object: another instance never gets the session. */
   readonly instance: string;
-  /** A link below or equal to the last one that claimed is too old; the same link may claim again (after a `resync`, a repeat). */
+  /** A link below the last one that claimed is too old. The same link may claim again: on the same node that is a repeat. */
   readonly link: number;
   readonly user: string | null;
   readonly node: string;
@@ -61,7 +64,7 @@ export interface Claim {
 }
 
 export type Claimed =
-  /** `node` that had it before, or null; `numbers`: last taken number by stream. */
+  /** `before`: the node that had it before, or null; `numbers`: last taken number by stream. A repeat gets the same, but a newer `owner`. */
   | {
       readonly kind: 'claimed';
       readonly owner: number;
@@ -69,7 +72,7 @@ export type Claimed =
       readonly created: boolean;
       readonly numbers: Readonly<Record<string, number>>;
     }
-  /** There is no such session any more. */
+  /** There is no such session any more, and none was to be made; none is made for a ticket. */
   | { readonly kind: 'unknown' }
   /** It belongs to another user or another instance. */
   | { readonly kind: 'foreign' }
@@ -91,17 +94,21 @@ export interface Tail {
  * Rejections are those of `Engine`. All calls but none are repeated when the link to the engine breaks under them, since
  * repeating does no harm.
  *
- * Epochs. A stream keeps a list of (epoch, first offset). The epoch is the name of the engine's run: when an append finds that
- * the run changed, it opens a new epoch at top + 1. A position continues only if its epoch is listed and its offset is not
- * beyond that epoch's last offset (the first of the next epoch less one, or the top): else what the client saw was lost by the
- * engine, and it gets a gap. (epoch of the run, 0) is the position of a stream that never had an entry.
+ * Epochs. A stream keeps a list of (epoch, first offset), the newest sixteen. An epoch's name stands for the engine's run and for
+ * the moment when the epoch was opened, so that no two are the same, also not of a stream that was forgotten and began anew.
+ * When an append finds that the run changed, it opens a new epoch at top + 1. A position continues only if its epoch is listed
+ * and its offset is not beyond that epoch's last offset (the first of the next epoch less one, or the top): else what the client
+ * saw was lost by the engine, and it gets a gap. (epoch, 0) is the position of a stream that never had an entry.
  */
 export interface Streams {
   /** One atomic step: fence, number, append, trim, publish to the tails. */
   append(append: Append): Promise<Appended>;
-  /** What follows `after`, at most `limit` entries (1 to 1,000). `{ history: n }`: begins n entries before the top, or at the oldest that is kept. */
+  /**
+   * What follows `after`, at most `limit` entries (1 to 1,000). `{ history: n }`: begins n entries before the top, or at the oldest
+   * that is kept. A stream that is not there is made, for a minute.
+   */
   read(stream: string, start: { readonly after: Position } | { readonly history: number }, limit: number): Promise<Page>;
-  /** Where streams end now, in the order asked; a stream that never had an entry gets one (epoch of the run, 0). At most 1,000. */
+  /** Where streams end now, in the order asked; a stream that is not there is made, and ends at (its epoch, 0). At most 1,000. */
   tops(streams: readonly string[], metaMs: number): Promise<readonly Position[]>;
   /**
    * Entries from now on, in order, until something is lost on the way, which can happen silently: whoever listens compares
@@ -126,7 +133,10 @@ export interface Streams {
   /** The stored reply, or null. */
   findReply(session: string, number: number): Promise<string | null>;
 
-  /** Presence on a topic, kept for `ttlMs`; later writes of a smaller owner epoch are ignored. True when it was not there. */
+  /**
+   * Presence on a topic, kept for `ttlMs`; later writes of a smaller owner epoch are ignored. True when it was not there: whose
+   * time is over, but was not told by `lapsed` yet, counts as there. A repeat after a lost answer is told false.
+   */
   enter(topic: string, member: PresentMember & { readonly owner: number }, ttlMs: number): Promise<boolean>;
   /** True when it was there and is gone now. Ignored when a newer owner entered it. */
   leave(topic: string, client: string, owner: number): Promise<boolean>;
@@ -139,11 +149,25 @@ export interface Streams {
 export const streamLimits = {
   dataBytes: 1_048_576,
   entriesPerRead: 1_000,
+  /** Data in one page; the entry that goes beyond is its last. */
+  pageBytes: 1_048_576,
+  entriesPerStream: 100_000,
   namesPerCall: 1_000,
   repliesPerSession: 100,
   /** Streams on which one session publishes. */
   numbersPerSession: 1_000,
+  presentPerTopic: 100_000,
+  lapsedPerCall: 100,
+  epochsPerStream: 16,
+  /** Longest time that anything is kept: ten years. */
+  spanMs: 315_360_000_000,
+  /** How long the id of a publication is remembered. */
+  idMs: 10_000,
+  /** A stream that only a read made. */
+  readMs: 60_000,
   /** What an engine in memory keeps; Redis has its own limits. */
   streams: 1_000_000,
   sessions: 1_000_000,
+  topics: 1_000_000,
+  ids: 1_000_000,
 } as const;

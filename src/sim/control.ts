@@ -65,6 +65,7 @@ export class Control {
       receive: (name, listener) => inner.receive(name, (message) => (this.cut.has(node) || this.down ? undefined : listener(message))),
       get: reach((key: string) => inner.get(key)),
       set: reach((key: string, value: Json) => inner.set(key, value)),
+      streams: inner.streams,
       close: () => inner.close(),
     };
   }

@@ -5,6 +5,8 @@ import type { ErrorCode } from '../../src/core/errors.ts';
 import { type Engine, engineLimits, type Json } from '../../src/engine/engine.ts';
 import { sleep } from '../../src/host/clock.ts';
 import { record } from './records.ts';
+import { presence, replies, sessions } from './sessions-conformance.ts';
+import { type Both, forgetting, numbers, streamArguments, streams, tails } from './streams-conformance.ts';
 import { until } from './until.ts';
 
 export interface Fleet {
@@ -34,14 +36,17 @@ export function conformance(name: string, makeFleet: () => Promise<Fleet>): void
     describe('leases', () => leases(both));
     describe('commands', () => commands(both));
     describe('keyed state', () => keyedState(both));
+    describe('streams', () => streams(both));
+    describe('streams that are bounded', () => forgetting(both));
+    describe('tails', () => tails(both));
+    describe('numbers', () => numbers(both));
+    describe('sessions', () => sessions(both));
+    describe('replies', () => replies(both));
+    describe('presence', () => presence(both));
+    describe('arguments of streams', () => streamArguments(both));
     describe('arguments', () => badArguments(both));
     describe('closing', () => closing(() => fleet));
   });
-}
-
-interface Both {
-  readonly one: Engine;
-  readonly two: Engine;
 }
 
 function members(both: () => Both): void {

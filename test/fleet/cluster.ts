@@ -157,6 +157,7 @@ export class Cluster {
       receive: (name, listener) => inner.receive(name, listener),
       get: reach((key) => inner.get(key)),
       set: reach((key, value) => inner.set(key, value)),
+      streams: inner.streams,
       close: () => inner.close(),
     };
   }

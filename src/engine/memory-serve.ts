@@ -1,0 +1,40 @@
+// Carries out one call of `Streams` on a store in memory: for the memory engine, and for the guests of a local host.
+import type { StreamStore } from './memory-streams.ts';
+import type { StreamCall } from './stream-calls.ts';
+
+/** A call other than those that begin or end a tail, which belong to whoever listens. */
+export type StoredCall = StreamCall & { readonly do: Exclude<StreamCall['do'], 'tail' | 'untail'> };
+
+/** The answer, which is JSON. */
+export function serveStreams(store: StreamStore, call: StoredCall): unknown {
+  const { sessions, presence } = store;
+  switch (call.do) {
+    case 'append':
+      return store.append(call.append);
+    case 'read':
+      return store.read(call.stream, call.start, call.limit);
+    case 'tops':
+      return store.tops(call.streams, call.metaMs);
+    case 'claim':
+      return sessions.claim(call.claim);
+    case 'keepSessions':
+      return sessions.keep(call.sessions, call.ttlMs);
+    case 'endSession':
+      sessions.end(call.session, call.owner);
+      return null;
+    case 'skipNumbers':
+      return sessions.skip(call, call.stream);
+    case 'saveReply':
+      return sessions.saveReply(call.session, call.owner, call.reply);
+    case 'findReply':
+      return sessions.findReply(call.session, call.number);
+    case 'enter':
+      return presence.enter(call.topic, call.member, call.ttlMs);
+    case 'leave':
+      return presence.leave(call.topic, call.client, call.owner);
+    case 'present':
+      return presence.present(call.topic);
+    case 'lapsed':
+      return presence.lapsed(call.topic);
+  }
+}

@@ -1,0 +1,84 @@
+// `Streams` over calls as data: every engine is this plus a way to carry out one call and a way to listen. What an engine
+// answers is taken as it is.
+import { checkStreamCall, type OwnedMember, type OwnedSession, type Reply, type Start, type StreamCall } from './stream-calls.ts';
+import type { Append, Appended, Claim, Claimed, Entry, Page, PresentMember, Streams, Tail } from './streams.ts';
+import type { Position } from '../protocol/frames.ts';
+
+export interface StreamPorts {
+  /** Carries out a call that keeps to the limits. */
+  readonly call: (call: StreamCall) => Promise<unknown>;
+  /** Resolves when the listener will be told; to what ends that. */
+  readonly tail: (stream: string, listener: (entry: Entry) => void) => Promise<() => Promise<void>>;
+}
+
+export class PortStreams implements Streams {
+  readonly #ports: StreamPorts;
+
+  constructor(ports: StreamPorts) {
+    this.#ports = ports;
+  }
+
+  append(append: Append): Promise<Appended> {
+    return this.#ask({ do: 'append', append });
+  }
+
+  read(stream: string, start: Start, limit: number): Promise<Page> {
+    return this.#ask({ do: 'read', stream, start, limit });
+  }
+
+  tops(streams: readonly string[], metaMs: number): Promise<readonly Position[]> {
+    return this.#ask({ do: 'tops', streams, metaMs });
+  }
+
+  async tail(stream: string, listener: (entry: Entry) => void): Promise<Tail> {
+    checkStreamCall({ do: 'tail', streams: [stream] });
+    const close = await this.#ports.tail(stream, listener);
+    return { close };
+  }
+
+  claim(claim: Claim): Promise<Claimed> {
+    return this.#ask({ do: 'claim', claim });
+  }
+
+  keepSessions(sessions: readonly OwnedSession[], ttlMs: number): Promise<readonly string[]> {
+    return this.#ask({ do: 'keepSessions', sessions, ttlMs });
+  }
+
+  async endSession(session: string, owner: number): Promise<void> {
+    await this.#ask({ do: 'endSession', session, owner });
+  }
+
+  skipNumbers(session: string, owner: number, stream: string, number: number): Promise<boolean> {
+    return this.#ask({ do: 'skipNumbers', session, owner, stream, number });
+  }
+
+  saveReply(session: string, owner: number, reply: Reply): Promise<boolean> {
+    return this.#ask({ do: 'saveReply', session, owner, reply });
+  }
+
+  findReply(session: string, number: number): Promise<string | null> {
+    return this.#ask({ do: 'findReply', session, number });
+  }
+
+  enter(topic: string, member: OwnedMember, ttlMs: number): Promise<boolean> {
+    return this.#ask({ do: 'enter', topic, member, ttlMs });
+  }
+
+  leave(topic: string, client: string, owner: number): Promise<boolean> {
+    return this.#ask({ do: 'leave', topic, client, owner });
+  }
+
+  present(topic: string): Promise<readonly PresentMember[]> {
+    return this.#ask({ do: 'present', topic });
+  }
+
+  lapsed(topic: string): Promise<readonly PresentMember[]> {
+    return this.#ask({ do: 'lapsed', topic });
+  }
+
+  /** Rejects, and never throws, when the arguments are beyond the limits. */
+  async #ask<T>(call: StreamCall): Promise<T> {
+    checkStreamCall(call);
+    return (await this.#ports.call(call)) as T;
+  }
+}
