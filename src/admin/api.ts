@@ -33,6 +33,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   EVENKEEL_UNKNOWN_CONNECTION: 404,
   // A node of another version that does not know the command.
   EVENKEEL_NOT_SUPPORTED: 409,
+  EVENKEEL_EMPTIED: 409,
   EVENKEEL_LIMIT: 413,
   EVENKEEL_ENGINE_UNREACHABLE: 503,
   EVENKEEL_ENGINE_CLOSED: 503,

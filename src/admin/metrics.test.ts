@@ -9,7 +9,7 @@ const facts: NodeFacts = {
   node: 'n1',
   version: '1.2',
   address: 'n1:80',
-  connections: { http1: 3, http2: 0, websocket: 40, tcp: 0 },
+  connections: { http1: 3, http2: 0, websocket: 40, socketio: 0, tcp: 0 },
   leaving: 2,
   unmovable: 1,
   opened: 100,

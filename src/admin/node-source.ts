@@ -71,7 +71,7 @@ function coordinationFacts(node: FleetNode): CoordinationFacts | null {
 }
 
 function countByProtocol(node: FleetNode): Record<Protocol, number> {
-  const counts: Record<Protocol, number> = { http1: 0, http2: 0, websocket: 0, tcp: 0 };
+  const counts: Record<Protocol, number> = { http1: 0, http2: 0, websocket: 0, socketio: 0, tcp: 0 };
   for (const connection of node.registry.all()) if (connection.stage === 'open') counts[connection.protocol]++;
   return counts;
 }

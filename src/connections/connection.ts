@@ -1,7 +1,7 @@
 // One transport connection that ends on this process, and what a transport must be able to do with it.
 import type { Goodbye } from '../core/goodbye.ts';
 
-export type Protocol = 'http1' | 'http2' | 'websocket' | 'tcp';
+export type Protocol = 'http1' | 'http2' | 'websocket' | 'socketio' | 'tcp';
 
 /**
  * What a transport offers for its connections.

@@ -16,6 +16,8 @@ export interface TransportPorts {
   readonly limits: TransportLimits;
   /** Answers the node's own endpoints (liveness, readiness, rotation); null when `path` is not one of them. */
   readonly probe: (path: string) => ProbeAnswer | null;
+  /** Paths whose requests belong to connections that another transport counts. HTTP/1.1 neither counts nor ends them. */
+  readonly claims: Set<(path: string) => boolean>;
 }
 
 export interface ProbeAnswer {

@@ -8,6 +8,8 @@ interface Carrier {
   [link]?: Connection | undefined;
   /** Requests and responses have the socket that carries them. */
   readonly socket?: Carrier | null;
+  /** Sockets of Socket.IO have the connection that carries them. */
+  readonly conn?: Carrier | null;
 }
 
 /** Hangs the connection on what carries it; `undefined` takes it off. */
@@ -17,5 +19,5 @@ export function linkTo(carrier: object, connection: Connection | undefined): voi
 
 export function connectionOf(carrier: object): Connection | undefined {
   const holder = carrier as Carrier;
-  return holder[link] ?? holder.socket?.[link];
+  return holder[link] ?? holder.socket?.[link] ?? holder.conn?.[link];
 }

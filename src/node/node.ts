@@ -40,6 +40,8 @@ type Phase =
   | { readonly state: 'draining'; readonly done: Promise<void> }
   /** Emptied, and kept running by an operator. */
   | { readonly state: 'drained' }
+  /** Emptied, and nothing listens any more: there is no way back. */
+  | { readonly state: 'shut' }
   | { readonly state: 'closed'; readonly done: Promise<void> };
 
 /** Where so many of the open connections can be told where to go, landing is no lottery. */
@@ -97,12 +99,13 @@ export class FleetNode {
       lifetime: settings.lifetime,
       limits: settings.transport,
       probe: (path) => probeAnswer(path, this),
+      claims: new Set(),
     };
   }
 
   get state(): NodeState {
     const { state } = this.#phase;
-    return state === 'draining' || state === 'drained' ? 'draining' : state === 'closed' ? 'left' : 'up';
+    return state === 'closed' ? 'left' : state === 'idle' || state === 'up' ? 'up' : 'draining';
   }
 
   /** Whether the balancer should send new connections here. */
@@ -182,8 +185,15 @@ export class FleetNode {
     return this.#exitAfterDrain;
   }
 
-  /** Takes a drain back: the node receives again. */
+  /** The node's owner closed its servers after a drain: nobody can take the drain back any more. */
+  shut(): void {
+    if (this.#phase.state === 'drained') this.#phase = { state: 'shut' };
+  }
+
+  /** Takes a drain back: the node receives again. Throws EVENKEEL_EMPTIED where nothing listens any more. */
   undrain(): void {
+    if (this.#phase.state === 'shut')
+      throw new EvenkeelError('EVENKEEL_EMPTIED', `the drain of node ${this.settings.id} must not be over with its servers closed to be taken back, got both`);
     if (this.#phase.state !== 'draining' && this.#phase.state !== 'drained') return;
     this.retirement.endDrain();
     this.#exitAfterDrain = false;

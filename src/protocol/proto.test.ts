@@ -1,6 +1,7 @@
 // The binary form, byte by byte: what protobuf demands of a reader, and that nothing malformed gets in.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { frameLimits, type ClientFrame } from './frames.ts';
 import { jsonCodec } from './json.ts';
 import { protoCodec } from './proto.ts';
@@ -39,10 +40,8 @@ test('a message stays as it was when others are written after it, small and larg
   const payload = (length: number): { bytes: Uint8Array } => ({ bytes: new Uint8Array(length).fill(length % 251) });
   const frames = Array.from({ length: 300 }, (_, i) => ({ type: 'publish', topic: 't', number: i, payload: payload(sizes[i % sizes.length]) }) as const);
   const messages = frames.map((frame) => protoCodec.encode([frame]));
-  assert.deepEqual(
-    messages.map((one) => protoCodec.decodeClient(one)),
-    frames.map((frame) => [frame]),
-  );
+  // One at a time, and without a difference to be told: it would be one of megabytes.
+  for (const [i, frame] of frames.entries()) assert.ok(isDeepStrictEqual(protoCodec.decodeClient(messages[i]), [frame]), `message ${i}`);
 });
 
 test('text of every length around those where its length takes another byte, ASCII and not', () => {

@@ -8,12 +8,13 @@ import { EvenkeelError } from '../core/errors.ts';
 import type { Attachment } from '../connections/ports.ts';
 import { attachHttp1 } from '../connections/transports/http1.ts';
 import { attachHttp2 } from '../connections/transports/http2.ts';
+import { attachSocketIo, type SocketIoServer } from '../connections/transports/socketio.ts';
 import { attachTcp } from '../connections/transports/tcp.ts';
 import { attachWebSocket } from '../connections/transports/websocket.ts';
 import type { FleetNode } from '../node/node.ts';
 
-/** What `attach` takes: servers of Node and of `ws`. */
-export type Attachable = HttpServer | HttpsServer | Http2Server | Http2SecureServer | NetServer | WebSocketServer;
+/** What `attach` takes: servers of Node, of `ws`, and of Socket.IO 4. */
+export type Attachable = HttpServer | HttpsServer | Http2Server | Http2SecureServer | NetServer | WebSocketServer | SocketIoServer;
 
 export function attachTo(node: FleetNode, server: Attachable): Attachment {
   const { transportPorts, settings } = node;
@@ -21,9 +22,10 @@ export function attachTo(node: FleetNode, server: Attachable): Attachment {
   if (isHttp2(server)) return attachHttp2(server, transportPorts);
   if (server instanceof NetServer) return attachTcp(server, transportPorts, { halfClose: settings.halfClose });
   if (isWebSocketServer(server)) return attachWebSocket(server, transportPorts, { lateMessages: settings.lateMessages });
+  if (isSocketIo(server)) return attachSocketIo(withEngine(server), transportPorts);
   throw new EvenkeelError(
     'EVENKEEL_NOT_SUPPORTED',
-    `attach() must be given a server of node:http, https, http2, net, tls or a WebSocketServer of ws, got ${shown(server)}`,
+    `attach() must be given a server of node:http, https, http2, net, tls, a WebSocketServer of ws or a Server of socket.io, got ${shown(server)}`,
   );
 }
 
@@ -36,6 +38,19 @@ function isWebSocketServer(server: object): server is WebSocketServer {
   // From JavaScript anything may come.
   const maybe = (server ?? {}) as Partial<WebSocketServer>;
   return typeof maybe.handleUpgrade === 'function' && typeof maybe.shouldHandle === 'function';
+}
+
+export function isSocketIo(server: object): server is SocketIoServer {
+  const maybe = (server ?? {}) as Partial<SocketIoServer>;
+  return typeof maybe.of === 'function' && typeof maybe.path === 'function';
+}
+
+function withEngine(io: SocketIoServer): SocketIoServer {
+  if ((io as Partial<SocketIoServer>).engine !== undefined) return io;
+  throw new EvenkeelError(
+    'EVENKEEL_NOT_SUPPORTED',
+    'attach() must be given a Server of socket.io that has its HTTP server, got one before io.attach() or io.listen()',
+  );
 }
 
 function shown(value: unknown): string {

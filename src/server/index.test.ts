@@ -74,6 +74,22 @@ test('a drain closes the listening sockets of all attached servers, also that of
   assert.equal(server.listening, false);
 });
 
+test('a drain that is over, with the listening sockets closed, is not taken back: the node would be up and hear nothing', async () => {
+  const { node } = await listening();
+  await node.drain();
+  assert.throws(() => node.node.undrain(), { code: 'EVENKEEL_EMPTIED', message: /^the drain of node / });
+  assert.equal(node.status().state, 'draining');
+});
+
+test('one that an operator began leaves the sockets open, and can be taken back also when it is over', async () => {
+  const { node, server } = await listening();
+  const done = new Promise<void>((resolve) => void node.node.onDrain((what) => what === 'done' && resolve()));
+  node.node.drainByOperator(true);
+  await done;
+  node.node.undrain();
+  assert.deepEqual([server.listening, node.status().state], [true, 'up']);
+});
+
 test('a long name of a user is cut, so that tables of connections fit into a message', async () => {
   const { node, server } = await listening();
   server.on('request', (request) => node.setUser(request, 'x'.repeat(10_000)));

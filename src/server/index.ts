@@ -24,7 +24,7 @@ import { freshName, realRandom } from '../host/random.ts';
 import { canCatch, exit, onSignals } from '../host/signals.ts';
 import { FleetNode } from '../node/node.ts';
 import { nodeShape, readNodeOptions, type NodeOptions } from '../node/options.ts';
-import { attachTo, type Attachable } from './attach.ts';
+import { attachTo, isSocketIo, type Attachable } from './attach.ts';
 import { tamedLoad } from './load.ts';
 import { serveSessions, type SessionServer, type SessionsOptions } from './sessions/index.ts';
 
@@ -226,7 +226,9 @@ class Server implements Evenkeel {
   async #drain(): Promise<void> {
     await this.node.drain();
     if (this.#serves) return;
+    if (this.#servers.size === 0) return;
     for (const server of this.#servers.keys()) stopListening(server);
+    this.node.shut();
   }
 
   #signalled(signal: string): void {
@@ -253,8 +255,11 @@ class Server implements Evenkeel {
 
 /** Stops accepting without touching open connections: `close()` of an HTTP server would cut idle ones in mid-request. */
 function stopListening(server: Attachable): void {
-  if (!(server instanceof NetServer)) {
-    // One with a port of its own brought its server along; else the server that it shares is its owner's.
-    if (typeof server.options.port === 'number') server.close();
-  } else if (server.listening) NetServer.prototype.close.call(server);
+  const below = isSocketIo(server) ? server.httpServer : server;
+  if (below instanceof NetServer) {
+    if (below.listening) NetServer.prototype.close.call(below);
+    return;
+  }
+  // One with a port of its own brought its server along; else the server that it shares is its owner's.
+  if (!isSocketIo(server) && !(server instanceof NetServer) && typeof server.options.port === 'number') server.close();
 }

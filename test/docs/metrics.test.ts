@@ -10,7 +10,7 @@ const facts: NodeFacts = {
   node: 'a',
   version: '1',
   address: 'a:1',
-  connections: { http1: 1, http2: 1, websocket: 1, tcp: 1 },
+  connections: { http1: 1, http2: 1, websocket: 1, socketio: 1, tcp: 1 },
   leaving: 1,
   unmovable: 1,
   opened: 1,

@@ -71,7 +71,9 @@ const clientFrames: Arbitraries<ClientFrame> = {
       ticket: anyToken,
       token: anyToken,
       subscriptions: fc.array(
-        record<{ topic: string; after: Position; presence: boolean }, 'presence'>({ topic: anyName, after: anyPosition, presence: fc.boolean() }, ['presence']),
+        record<{ topic: string; after: Position; presence?: boolean | undefined }, 'presence'>({ topic: anyName, after: anyPosition, presence: fc.boolean() }, [
+          'presence',
+        ]),
         { maxLength: 6 },
       ),
       resync: anyNumber,

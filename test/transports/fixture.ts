@@ -57,6 +57,7 @@ export function ports(options: PortsOptions = {}): Fixture {
     lifetime: { ...forEver, ...options.lifetime },
     limits: { ...generous, ...options.limits },
     probe: options.probe ?? (() => null),
+    claims: new Set(),
     logged,
     goodbyes,
   };

@@ -85,14 +85,18 @@ export class Link {
     response.on('finish', onResponseFinish);
   }
 
-  /** The socket leaves HTTP. False: the goodbye was said before; Node has taken its hands off the socket all the same. */
-  upgrade(): boolean {
+  /**
+   * The socket leaves HTTP. `claimed`: another transport counts what comes of it. False: the goodbye was said before; Node has
+   * taken its hands off the socket all the same.
+   */
+  upgrade(claimed: boolean): boolean {
     if (this.#closing) {
       this.#discard();
       this.socket.on('error', onDiscardedError);
       this.socket.resume();
       return false;
     }
+    if (claimed) return true;
     const { registry } = this.#ports;
     registry.admit(this.connection);
     this.connection.requests++;

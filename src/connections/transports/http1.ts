@@ -120,7 +120,7 @@ class Http1Transport implements Transport {
         return this.#requested(args[0] as IncomingMessage, args[1] as ServerResponse);
       case 'upgrade':
       case 'connect':
-        return this.#link(args[1] as Socket)?.upgrade() ?? true;
+        return this.#link(args[1] as Socket)?.upgrade(this.#isClaimed(pathOf((args[0] as IncomingMessage).url ?? ''))) ?? true;
       case this.#opening:
         this.#link(args[0] as Socket);
         return true;
@@ -137,13 +137,20 @@ class Http1Transport implements Transport {
     const link = this.#link(request.socket);
     if (link === undefined) return true;
     if (!link.takes(request)) return false;
-    const answer = this.#ports.probe(pathOf(request.url ?? ''));
+    const path = pathOf(request.url ?? '');
+    const answer = this.#ports.probe(path);
     if (answer === null) {
-      link.serve(response);
+      if (this.#isClaimed(path)) link.follow(response);
+      else link.serve(response);
       return true;
     }
     link.follow(response);
     answerProbe(response, answer);
+    return false;
+  }
+
+  #isClaimed(path: string): boolean {
+    for (const claims of this.#ports.claims) if (claims(path)) return true;
     return false;
   }
 
