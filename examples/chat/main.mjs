@@ -36,7 +36,11 @@ const page = createServer((request, response) => {
   if (pathname === '/') send(response, new URL('./index.html', import.meta.url), 'text/html');
   else if (pathname === '/window') send(response, new URL('./window.html', import.meta.url), 'text/html');
   else if (lib !== undefined) send(response, new URL(`../../dist/src/${lib}`, import.meta.url), 'text/javascript');
-  else if (pathname === '/servers') json(response, [...servers.values()].map(({ id, port, up }) => ({ id, port, up })));
+  else if (pathname === '/servers')
+    json(
+      response,
+      [...servers.values()].map(({ id, port, up }) => ({ id, port, up })),
+    );
   else if (pathname === '/kill' && request.method === 'POST') {
     servers.get(searchParams.get('id'))?.child.kill('SIGKILL');
     json(response, {});

@@ -34,6 +34,15 @@ const counters: readonly Metric[] = [
     label: 'answer',
     read: (facts) => facts.refusals,
   },
+  {
+    name: 'evenkeel_session_hellos_total',
+    help: 'Links that were welcomed, by what became of their session; over: the client asked for one that is no more.',
+    label: 'outcome',
+    read: (facts) => facts.sessions.hellos,
+  },
+  { name: 'evenkeel_session_gaps_total', help: 'Times that a client was told that a topic has a gap.', read: (facts) => facts.sessions.gaps },
+  { name: 'evenkeel_session_moves_total', help: 'Clients that were told where to go, with a ticket.', read: (facts) => facts.sessions.moves },
+  { name: 'evenkeel_session_slow_total', help: 'Links that were closed because their clients did not read.', read: (facts) => facts.sessions.slow },
   { name: 'evenkeel_bounces_total', help: 'Connections that arrived under a plan while the node was at or above its target.', read: (facts) => facts.bounced },
   { name: 'evenkeel_forced_total', help: "Connections that were cut by a drain's deadline.", read: (facts) => facts.forced },
 ];
@@ -45,6 +54,8 @@ const nodeGauges: readonly Metric[] = [
     label: 'protocol',
     read: (facts) => facts.connections,
   },
+  { name: 'evenkeel_sessions', help: 'Sessions whose newest link is on this node.', read: (facts) => facts.sessions.open },
+  { name: 'evenkeel_session_streams', help: 'Streams that this node follows for its clients.', read: (facts) => facts.sessions.streams },
   { name: 'evenkeel_connections_leaving', help: 'Connections that were told to go and are still open.', read: (facts) => facts.leaving },
   {
     name: 'evenkeel_unmovable',

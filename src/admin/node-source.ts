@@ -50,6 +50,7 @@ function nodeFacts(node: FleetNode, told: Goodbyes): NodeFacts {
     // The registry has counted moves and drains since the start of the process, `told` since it was made.
     goodbyes: { ...told, rebalance: totals.shed, drain: totals.drained },
     refusals: { ...node.refusals.totals },
+    sessions: node.sessionTally,
     load: record.load,
     capacity,
     target: node.retirement.order?.target ?? null,

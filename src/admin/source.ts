@@ -8,6 +8,7 @@ import type { GoodbyeReason } from '../core/goodbye.ts';
 import type { Log } from '../core/log.ts';
 import type { Json } from '../engine/engine.ts';
 import type { Refusal } from '../node/refusals.ts';
+import type { SessionTally } from '../node/session-tally.ts';
 import type { ConnectionQuery, ConnectionRow } from '../node/verbs.ts';
 
 export interface Source {
@@ -93,6 +94,7 @@ export interface NodeFacts {
   readonly goodbyes: Readonly<Record<GoodbyeReason, number>>;
   /** Handshakes that were turned away. */
   readonly refusals: Readonly<Record<Refusal, number>>;
+  readonly sessions: Readonly<SessionTally>;
   readonly load: number;
   readonly capacity: number;
   /** null while no order is in force. */

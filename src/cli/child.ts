@@ -1,7 +1,7 @@
 // The parent's side of a process that a command starts: what it says, and when it ended.
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { Event, type Listen } from '../core/event.ts';
+import { Event, rethrow, type Listen } from '../core/event.ts';
 
 export interface Exit {
   readonly code: number | null;
@@ -10,7 +10,7 @@ export interface Exit {
 
 export class Child<Down extends object, Up> {
   readonly #process: ChildProcess;
-  readonly #messages = new Event<Up>();
+  readonly #messages = new Event<Up>(rethrow);
   readonly onMessage: Listen<Up> = this.#messages.on;
   /** Resolves when the process has ended, for whatever reason. */
   readonly exited: Promise<Exit>;

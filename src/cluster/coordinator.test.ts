@@ -71,6 +71,19 @@ test('a coordinator that stops gives the lease back: the next one need not wait 
   assert.notEqual(cluster.leader, before);
 });
 
+test('the coordinator knows of which nodes nothing is heard, for as long as their records are held', async () => {
+  const cluster = await Cluster.begun([10, 10, 10, 10]);
+  await cluster.run(5);
+  assert.deepEqual(cluster.leader.coordinator.lapsed, []);
+  const dead = cluster.nodes.find((node) => node !== cluster.leader);
+  assert.ok(dead !== undefined);
+  dead.cut = true;
+  await cluster.run(5);
+  assert.deepEqual(cluster.leader.coordinator.lapsed, [dead.id]);
+  await cluster.run(15);
+  assert.deepEqual(cluster.leader.coordinator.lapsed, [dead.id]);
+});
+
 test('stopped while it was being elected, it holds no lease and sends no order', async () => {
   const cluster = new Cluster([10, 0]);
   cluster.slowMs = 300;

@@ -3,7 +3,7 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import { Coordination, type CoordinationPolicy, type Outlook } from '../core/coordination.ts';
 import { EvenkeelError } from '../core/errors.ts';
-import { Event, type Listen } from '../core/event.ts';
+import { Event, reportTo, type Listen } from '../core/event.ts';
 import type { Log } from '../core/log.ts';
 import { emptyView, observe, type View } from '../core/membership.ts';
 import { ORDER_VALID_MS, type Order } from '../core/order.ts';
@@ -36,7 +36,7 @@ type Office =
 
 export class Coordinator {
   readonly #ports: CoordinatorPorts;
-  readonly #outlooks = new Event<Outlook>();
+  readonly #outlooks = new Event<Outlook>(reportTo(() => this.#ports.log, 'onOutlook'));
   /** Told after every tick while this node leads. */
   readonly onOutlook: Listen<Outlook> = this.#outlooks.on;
   #office: Office = { state: 'stopped' };
@@ -59,6 +59,13 @@ export class Coordinator {
   /** What it makes of the fleet; null unless this node leads. */
   get outlook(): Outlook | null {
     return this.leads ? this.#outlook : null;
+  }
+
+  /** Ids of nodes whose records are held, but old: they are silent, or gone without a goodbye. */
+  get lapsed(): readonly string[] {
+    const silent = [...this.#view.nodes].filter(([, { presence }]) => presence === 'lapsed').map(([id]) => id);
+    const gone = [...this.#view.gone].filter(([, { record }]) => record.state !== 'left').map(([id]) => id);
+    return [...silent, ...gone];
   }
 
   get view(): View {

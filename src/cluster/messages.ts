@@ -64,3 +64,5 @@ export function readMessage(input: Json): Message | null {
 
 export const nodeInbox = (id: string): string => `node/${id}`;
 export const LEASE = 'coordinator';
+/** Held while an operator changes the settings. */
+export const SETTINGS_LEASE = 'settings';

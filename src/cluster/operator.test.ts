@@ -5,7 +5,7 @@ import { nodeRecord } from '../../test/fleet/records.ts';
 import { VirtualClock } from '../core/clock.ts';
 import type { Engine, Json } from '../engine/engine.ts';
 import { memoryEngine } from '../engine/memory.ts';
-import { LEASE, nodeInbox, readMessage, type Request } from './messages.ts';
+import { LEASE, nodeInbox, readMessage, SETTINGS_LEASE, type Request } from './messages.ts';
 import { Operator } from './operator.ts';
 import { defaultSettings } from './settings.ts';
 
@@ -67,6 +67,19 @@ test('a coordinator that does not answer is as good as none', async () => {
   assert.equal(await outcome(operator.plan()), null);
 });
 
+test('a node of which nothing is heard shows as lapsed: because the coordinator says so, or, when that is silent, too, at a second look', async () => {
+  let silent = false;
+  const { clock, engine, operator, outcome } = await house(() =>
+    silent ? null : { value: { imbalance: 1, rebalancing: 'idle', reason: null, targets: {}, lapsed: ['b'] } },
+  );
+  await engine.acquireLease(LEASE, 'a', 60_000);
+  const states = async (): Promise<string[]> => ((await outcome(operator.status())) as Awaited<ReturnType<Operator['status']>>).nodes.map(({ state }) => state);
+  assert.deepEqual(await states(), ['up', 'lapsed']);
+  silent = true;
+  clock.after(1_000, () => void engine.putMember(nodeRecord({ id: 'b', connections: 30, sequence: 2 }), 60_000));
+  assert.deepEqual(await states(), ['lapsed', 'up']);
+});
+
 test('a node is asked and answers', async () => {
   const { operator, outcome } = await house(({ verb, args }) => ({ value: [verb, args] }));
   assert.deepEqual(await outcome(operator.ask('a', 'drain', { keepRunning: true })), ['drain', { keepRunning: true }]);
@@ -120,6 +133,51 @@ test('a change of one setting leaves the others as they are', async () => {
   await operator.change({ pacePerS: 50 });
   await operator.change({ rebalancing: { state: 'off' } });
   assert.deepEqual(await operator.settings(), { rebalancing: { state: 'off' }, pacePerS: 50 });
+});
+
+test('changes of several operators at once do not undo each other', async () => {
+  const { clock, engine, operator } = await house();
+  const other = new Operator({ engine, clock, fleet: 'f', name: 'other' });
+  const changes = Promise.all([
+    operator.change({ pacePerS: 50 }),
+    other.change({ rebalancing: { state: 'off' } }),
+    operator.change({ pacePerS: 60 }),
+    other.change({ rebalancing: { state: 'on' } }),
+  ]);
+  await clock.advanceAsync(1_000);
+  await changes;
+  assert.deepEqual(await operator.settings(), { rebalancing: { state: 'on' }, pacePerS: 60 });
+  assert.equal(await engine.leaseHolder(SETTINGS_LEASE), null);
+});
+
+test('an operator that died over a change holds up the next one for two seconds; one that goes on and on makes it give up', async () => {
+  const { clock, engine, operator, outcome } = await house();
+  await engine.acquireLease(SETTINGS_LEASE, 'dead', 2_000);
+  assert.deepEqual(await outcome(operator.change({ pacePerS: 50 })), { rebalancing: { state: 'on' }, pacePerS: 50 });
+  const timer = clock.every(500, () => void engine.acquireLease(SETTINGS_LEASE, 'busy', 2_000));
+  await engine.acquireLease(SETTINGS_LEASE, 'busy', 2_000);
+  const change = operator.change({ pacePerS: 70 });
+  const refused = assert.rejects(change, { code: 'EVENKEEL_NO_ANSWER' });
+  await clock.advanceAsync(4_000);
+  await refused;
+  timer.cancel();
+  assert.equal((await operator.settings()).pacePerS, 50);
+});
+
+test('a change that lost its lease between read and write begins again', async () => {
+  const { clock, engine, operator } = await house();
+  const get = engine.get.bind(engine);
+  engine.get = async (key) => {
+    engine.get = get;
+    const value = await get(key);
+    await engine.releaseLease(SETTINGS_LEASE, 'me');
+    const other = new Operator({ engine, clock, fleet: 'f', name: 'other' });
+    await other.change({ rebalancing: { state: 'off' } });
+    return value;
+  };
+  const change = operator.change({ pacePerS: 50 });
+  await clock.advanceAsync(1_000);
+  assert.deepEqual(await change, { rebalancing: { state: 'off' }, pacePerS: 50 });
 });
 
 test('paused shows as paused until it is over', async () => {

@@ -2,12 +2,16 @@
 import type { Clock } from '../core/clock.ts';
 import { EvenkeelError, type ErrorCode, errorCodes } from '../core/errors.ts';
 import { imbalance } from '../core/fleet.ts';
-import type { NodeRecord } from '../core/membership.ts';
+import { FRESH_MS, type NodeRecord, type NodeState } from '../core/membership.ts';
 import type { Engine, Inbox, Json } from '../engine/engine.ts';
-import { LEASE, nodeInbox, readMessage, type Reply } from './messages.ts';
+import { LEASE, nodeInbox, SETTINGS_LEASE, readMessage, type Reply } from './messages.ts';
 import { isPaused, readSettings, writeSettings, type FleetSettings } from './settings.ts';
 
 const ANSWER_MS = 3_000;
+/** A change reads and writes once each; whoever dies over it holds up the others for so long. */
+const CHANGE_MS = 2_000;
+/** Whoever waits for another's change asks this often. */
+const CHANGE_PAUSE_MS = 50;
 
 export interface OperatorPorts {
   readonly engine: Engine;
@@ -31,7 +35,8 @@ export interface FleetStatus {
 export interface NodeStatus {
   readonly id: string;
   readonly address: string;
-  readonly state: string;
+  /** `lapsed`: nothing was heard of it for 3 s, and it said no goodbye. */
+  readonly state: NodeState | 'lapsed';
   readonly version: string;
   readonly startedAt: number;
   readonly connections: number;
@@ -50,6 +55,8 @@ export class Operator {
   /** A promise, because several requests may be the first one. */
   #inbox: Promise<Inbox> | null = null;
   #asked = 0;
+  /** The last change that was begun here. */
+  #changing: Promise<unknown> = Promise.resolve();
 
   constructor(ports: OperatorPorts) {
     this.#ports = ports;
@@ -59,7 +66,9 @@ export class Operator {
     const { engine, clock, fleet } = this.#ports;
     const [records, settings, coordinator] = await Promise.all([engine.listMembers(), readSettings(engine), engine.leaseHolder(LEASE)]);
     const alive = this.#alive(records);
+    const askedAt = clock.now();
     const outlook = await this.#outlook(coordinator);
+    const lapsed = outlook === null ? await this.#silent(alive, askedAt) : new Set(outlook['lapsed'] as readonly string[] | undefined);
     const targets = outlook === null ? {} : (outlook['targets'] as Record<string, number>);
     const paused = isPaused(settings, clock.wallTime());
     return {
@@ -71,7 +80,7 @@ export class Operator {
       nodes: alive.map((record) => ({
         id: record.id,
         address: record.address,
-        state: record.state,
+        state: lapsed.has(record.id) ? 'lapsed' : record.state,
         version: record.version,
         startedAt: record.startedAt,
         connections: record.connections,
@@ -107,17 +116,46 @@ export class Operator {
     return readSettings(this.#ports.engine);
   }
 
-  async change(change: Partial<FleetSettings>): Promise<FleetSettings> {
-    const { engine } = this.#ports;
-    const settings = { ...(await readSettings(engine)), ...change };
-    await writeSettings(engine, settings);
-    return settings;
+  /**
+   * Changes some settings and leaves the others as they are; changes of several operators come one after the other. Throws
+   * EVENKEEL_NO_ANSWER when others leave no room for it for 3 s.
+   */
+  change(change: Partial<FleetSettings>): Promise<FleetSettings> {
+    // The lease tells operators apart, not the changes of one of them.
+    const turn = this.#changing.then(() => this.#change(change));
+    this.#changing = turn.catch(() => {});
+    return turn;
   }
 
   /** Closes the operator's inbox; the engine stays its owner's. */
   async close(): Promise<void> {
     const inbox = await this.#inbox?.catch(() => null);
     await inbox?.close();
+  }
+
+  async #change(change: Partial<FleetSettings>): Promise<FleetSettings> {
+    const { engine, clock, name } = this.#ports;
+    const end = clock.now() + ANSWER_MS;
+    try {
+      for (;;) {
+        const lease = await engine.acquireLease(SETTINGS_LEASE, name, CHANGE_MS);
+        const settings = { ...(await readSettings(engine)), ...change };
+        // The same fence as before the read: nobody has written since.
+        const still = lease === null ? null : await engine.acquireLease(SETTINGS_LEASE, name, CHANGE_MS);
+        if (lease !== null && still?.fence === lease.fence) {
+          await writeSettings(engine, settings);
+          return settings;
+        }
+        if (clock.now() >= end)
+          throw new EvenkeelError('EVENKEEL_NO_ANSWER', `the settings must be free for a change within ${ANSWER_MS} ms, got changes of other operators`);
+        await new Promise<void>((resolve) => void clock.after(CHANGE_PAUSE_MS, resolve));
+      }
+    } finally {
+      await engine.releaseLease(SETTINGS_LEASE, name).catch((error: unknown) => {
+        // It lapses by itself.
+        if (!EvenkeelError.is(error)) throw error;
+      });
+    }
   }
 
   async #outlook(coordinator: string | null): Promise<Outlook | null> {
@@ -128,6 +166,18 @@ export class Operator {
       if (EvenkeelError.is(error) && error.code === 'EVENKEEL_NO_ANSWER') return null;
       throw error;
     }
+  }
+
+  /**
+   * Without a coordinator nobody watches the records. When it was asked in vain, long enough has passed to see for ourselves
+   * who has said nothing new since `askedAt`.
+   */
+  async #silent(records: readonly NodeRecord[], askedAt: number): Promise<ReadonlySet<string>> {
+    const { engine, clock } = this.#ports;
+    if (clock.now() - askedAt < FRESH_MS) return new Set();
+    const said = new Set(records.map(({ incarnation, sequence }) => `${incarnation} ${sequence}`));
+    const again = await engine.listMembers();
+    return new Set(again.filter(({ incarnation, sequence }) => said.has(`${incarnation} ${sequence}`)).map(({ id }) => id));
   }
 
   /** Records that left are no nodes; one that lapsed shows until the engine drops it. */

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assert as check, errorCodes, EvenkeelError } from './errors.ts';
-import { Event } from './event.ts';
+import { silentLog, type Log } from './log.ts';
+import { Event, reportTo, rethrow } from './event.ts';
 
 test('an error carries code, message and cause', () => {
   const cause = new Error('below');
@@ -29,7 +30,7 @@ test('a mistake of the programmer stops with the reason', () => {
 });
 
 test('listeners hear in the order in which they came, until they stop', () => {
-  const event = new Event<number>();
+  const event = new Event<number>(rethrow);
   const heard: string[] = [];
   const first = event.on((value) => heard.push(`a${value}`));
   event.on((value) => heard.push(`b${value}`));
@@ -38,4 +39,27 @@ test('listeners hear in the order in which they came, until they stop', () => {
   first.stop();
   event.emit(2);
   assert.deepEqual(heard, ['a1', 'b1', 'b2']);
+});
+
+test('a listener that throws stops neither the others nor who emits, and what it threw is reported', () => {
+  const said: unknown[][] = [];
+  const log: Log = { ...silentLog, error: (facts, message) => said.push([facts, message]) };
+  const event = new Event<number>(reportTo(() => log, 'onMove'));
+  const heard: number[] = [];
+  const error = new Error('a mistake of the application');
+  event.on(() => {
+    throw error;
+  });
+  event.on((value) => heard.push(value));
+  event.emit(1);
+  assert.deepEqual([heard, said], [[1], [[{ event: 'onMove', err: error }, 'a listener failed']]]);
+});
+
+test('where all listeners are ours, the others still run before the mistake goes on', () => {
+  const event = new Event<number>(rethrow);
+  const heard: number[] = [];
+  event.on(() => assert.fail('ours'));
+  event.on((value) => heard.push(value));
+  assert.throws(() => event.emit(1), { message: 'ours' });
+  assert.deepEqual(heard, [1]);
 });

@@ -2,7 +2,7 @@
 // the engine can be reached, and lets calls wait for a seat.
 import type { Clock, Timer } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
-import { Event } from '../core/event.ts';
+import { Event, reportTo } from '../core/event.ts';
 import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import type { EngineHealth } from './engine.ts';
@@ -46,7 +46,7 @@ const STEADY_MS = 5_000;
 
 export class SeatKeeper {
   readonly #options: KeeperOptions;
-  readonly #changed = new Event<EngineHealth>();
+  readonly #changed = new Event<EngineHealth>(reportTo(() => this.#options.log, 'onHealth'));
   readonly #waiters = new Set<Waiter>();
   #state: State = { kind: 'closed' };
   #health: EngineHealth;

@@ -58,6 +58,7 @@ class Guest implements Seat {
   readonly #waiting = new Map<number, Waiting>();
   #state: State = { kind: 'left' };
   #calls = 0;
+  #onHeard: () => void = () => {};
 
   constructor(options: GuestOptions, owner: SeatOwner) {
     this.#options = options;
@@ -88,7 +89,14 @@ class Guest implements Seat {
     this.#end('the link was closed');
   }
 
+  /** Asks for a sign of life. Whatever the host says next is one: the answer itself may wait behind much that was asked before. */
+  #heard(): Promise<void> {
+    this.call({ do: 'ping' }).catch(() => {});
+    return new Promise((resolve) => void (this.#onHeard = resolve));
+  }
+
   #read(chunk: Buffer): void {
+    this.#onHeard();
     const ok = this.#lines.push(chunk, (line) => {
       const frame = readFromHost(line);
       if (frame !== null) this.#take(frame);
@@ -126,7 +134,7 @@ class Guest implements Seat {
       clock: this.#options.clock,
       tickMs: TICK_MS,
       silentTicks: SILENT_TICKS,
-      ping: () => this.call({ do: 'ping' }),
+      ping: () => this.#heard(),
       lost: () => this.#end('the host does not answer'),
     });
     this.#state = { kind: 'joined', pulse };

@@ -23,7 +23,7 @@ export function serveStreams(store: StreamStore, call: StoredCall): unknown {
       sessions.end(call.session, call.owner);
       return null;
     case 'skipNumbers':
-      return sessions.skip(call, call.stream);
+      return sessions.skip(call);
     case 'saveReply':
       return sessions.saveReply(call.session, call.owner, call.reply);
     case 'findReply':

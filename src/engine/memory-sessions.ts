@@ -2,8 +2,8 @@
 import type { Clock } from '../core/clock.ts';
 import { tooMuch } from './bounds.ts';
 import { LapsingMap, type Lapses } from './lapsing.ts';
-import type { OwnedSession, Reply } from './stream-calls.ts';
-import { type Claim, type Claimed, streamLimits } from './streams.ts';
+import type { OwnedSession, Range, Reply } from './stream-calls.ts';
+import { type Appended, type Claim, type Claimed, streamLimits } from './streams.ts';
 
 interface Session extends Lapses {
   owner: number;
@@ -82,11 +82,13 @@ export class MemorySessions {
     numbers.set(stream, by.number);
   }
 
-  /** False when fenced. */
-  skip(by: { readonly session: string; readonly owner: number; readonly number: number }, stream: string): boolean {
-    if (this.#owned(by.session, by.owner) === null) return false;
-    this.count(by, stream);
-    return true;
+  /** Counts the numbers of a range as taken, unless one before it is missing. */
+  skip({ session, owner, stream, range }: OwnedSession & { readonly stream: string; readonly range: Range }): Appended {
+    const last = this.lastNumber(session, owner, stream);
+    if (last === null) return { kind: 'fenced' };
+    if (last < range.from - 1) return { kind: 'hole', expected: last + 1 };
+    this.count({ session, owner, number: range.to }, stream);
+    return { kind: 'repeat' };
   }
 
   saveReply(session: string, owner: number, reply: Reply): boolean {

@@ -1,6 +1,6 @@
 // `Streams` over calls as data: every engine is this plus a way to carry out one call and a way to listen. What an engine
 // answers is taken as it is.
-import { checkStreamCall, type OwnedMember, type OwnedSession, type Reply, type Start, type StreamCall } from './stream-calls.ts';
+import { checkStreamCall, type OwnedMember, type OwnedSession, type Range, type Reply, type Start, type StreamCall } from './stream-calls.ts';
 import type { Append, Appended, Claim, Claimed, Entry, Page, PresentMember, Streams, Tail } from './streams.ts';
 import type { Position } from '../protocol/frames.ts';
 
@@ -48,8 +48,8 @@ export class PortStreams implements Streams {
     await this.#ask({ do: 'endSession', session, owner });
   }
 
-  skipNumbers(session: string, owner: number, stream: string, number: number): Promise<boolean> {
-    return this.#ask({ do: 'skipNumbers', session, owner, stream, number });
+  skipNumbers(session: string, owner: number, stream: string, range: Range): Promise<Appended> {
+    return this.#ask({ do: 'skipNumbers', session, owner, stream, range });
   }
 
   saveReply(session: string, owner: number, reply: Reply): Promise<boolean> {

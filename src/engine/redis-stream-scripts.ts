@@ -173,14 +173,16 @@ export const endSession: Script = script(`
 if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then redis.call('DEL', KEYS[1], KEYS[2]) end
 return 1`);
 
-/** KEYS session. ARGV owner, number field, number. Answers 0 when fenced. */
+/** KEYS session. ARGV owner, number field, from, to. Answers as `append` does; what is done counts as a repeat. */
 export const skipNumbers: Script = script(`
 local known = redis.call('HMGET', KEYS[1], 'owner', ARGV[2])
-if known[1] ~= ARGV[1] then return 0 end
-if tonumber(ARGV[3]) <= tonumber(known[2] or 0) then return 1 end
+if known[1] ~= ARGV[1] then return {${Append.fenced}} end
+local last = tonumber(known[2] or 0)
+if last < tonumber(ARGV[3]) - 1 then return {${Append.hole}, last + 1} end
+if tonumber(ARGV[4]) <= last then return {${Append.repeat}} end
 if not known[2] and redis.call('HLEN', KEYS[1]) >= ${streamLimits.numbersPerSession + SESSION_FIELDS} then return ${OVER_LIMIT} end
-redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
-return 1`);
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[4])
+return {${Append.repeat}}`);
 
 /** KEYS session, replies. ARGV owner, number, settled, data. Answers 0 when fenced. */
 export const saveReply: Script = script(`

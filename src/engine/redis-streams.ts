@@ -40,8 +40,8 @@ export class RedisStreams {
         await this.#run(scripts.endSession, sessionKeys(call.session), [`${call.owner}`]);
         return null;
       case 'skipNumbers': {
-        const args = [`${call.owner}`, scripts.NUMBER_FIELD + call.stream, `${call.number}`];
-        return this.#within(await this.#run(scripts.skipNumbers, [sessionKeys(call.session)[0]], args), NUMBERS);
+        const args = [`${call.owner}`, scripts.NUMBER_FIELD + call.stream, `${call.range.from}`, `${call.range.to}`];
+        return this.#appended(await this.#run(scripts.skipNumbers, [sessionKeys(call.session)[0]], args));
       }
       case 'saveReply': {
         const { number, settled, data } = call.reply;
@@ -67,7 +67,10 @@ export class RedisStreams {
     const keys = [...streamKeys(stream), byId ? `id:${stream.length}:${stream}:${author.id}` : sessionKeys(author.session)[0]];
     const span = [`${keep.count}`, whole(keep.ageMs), whole(Math.max(keep.ageMs, keep.metaMs))];
     const by = byId ? [''] : [`${author.owner}`, `${author.number}`, scripts.NUMBER_FIELD + stream];
-    const answer = await this.#run(scripts.append, keys, [this.#prefix + tailChannel(stream), data, ...span, ...by]);
+    return this.#appended(await this.#run(scripts.append, keys, [this.#prefix + tailChannel(stream), data, ...span, ...by]));
+  }
+
+  #appended(answer: unknown): Appended {
     if (answer === OVER_LIMIT) this.#within(answer, NUMBERS);
     const [kind, number, epoch] = list(answer);
     if (kind === scripts.Append.appended) return { kind: 'appended', epoch: `${epoch}`, offset: Number(number) };

@@ -6,6 +6,8 @@ import { type Append, type Claim, type Keep, type PresentMember, streamLimits } 
 
 export type Start = { readonly after: Position } | { readonly history: number };
 export type OwnedSession = { readonly session: string; readonly owner: number };
+/** Both ends belong to it. */
+export type Range = { readonly from: number; readonly to: number };
 export type Reply = { readonly number: number; readonly settled: number; readonly data: string };
 export type OwnedMember = PresentMember & { readonly owner: number };
 
@@ -19,7 +21,7 @@ export type StreamCall =
   | { readonly do: 'claim'; readonly claim: Claim }
   | { readonly do: 'keepSessions'; readonly sessions: readonly OwnedSession[]; readonly ttlMs: number }
   | { readonly do: 'endSession'; readonly session: string; readonly owner: number }
-  | { readonly do: 'skipNumbers'; readonly session: string; readonly owner: number; readonly stream: string; readonly number: number }
+  | { readonly do: 'skipNumbers'; readonly session: string; readonly owner: number; readonly stream: string; readonly range: Range }
   | { readonly do: 'saveReply'; readonly session: string; readonly owner: number; readonly reply: Reply }
   | { readonly do: 'findReply'; readonly session: string; readonly number: number }
   | { readonly do: 'enter'; readonly topic: string; readonly member: OwnedMember; readonly ttlMs: number }
@@ -76,7 +78,8 @@ function checkSessionCall(call: SessionCall): void {
     case 'skipNumbers':
       checkOwned(call.session, call.owner);
       checkName('the stream', call.stream);
-      return checkWhole('the number', call.number, 0);
+      checkWhole('range.from', call.range.from, 1);
+      return checkWhole('range.to', call.range.to, call.range.from);
     case 'saveReply':
       checkOwned(call.session, call.owner);
       checkWhole('the number', call.reply.number, 1);

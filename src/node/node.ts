@@ -3,7 +3,7 @@
 import { arrivalUnder, type Arrival } from '../core/arrival.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
-import { Event, type Listen } from '../core/event.ts';
+import { Event, reportTo, type Listen, type Listening } from '../core/event.ts';
 import type { Goodbye } from '../core/goodbye.ts';
 import { List } from '../core/choose.ts';
 import type { Log } from '../core/log.ts';
@@ -22,6 +22,7 @@ import type { Engine, EngineHealth, Inbox, Json } from '../engine/engine.ts';
 import type { NodeSettings } from './options.ts';
 import { probeAnswer } from './probes.ts';
 import { Refusals } from './refusals.ts';
+import { SessionTally } from './session-tally.ts';
 import { answerRequest } from './verbs.ts';
 
 export interface NodePorts {
@@ -58,11 +59,12 @@ export class FleetNode {
   readonly transportPorts: TransportPorts;
   /** Whoever turns handshakes away counts them here. */
   readonly refusals: Refusals;
+  readonly sessionTally: SessionTally = new SessionTally();
   readonly #ports: NodePorts;
   readonly #member: Member;
   readonly #startedAt: number;
-  readonly #goodbyes = new Event<{ readonly connection: Connection; readonly goodbye: Goodbye }>();
-  readonly #drains = new Event<'begun' | 'done' | 'undone'>();
+  readonly #goodbyes = new Event<{ readonly connection: Connection; readonly goodbye: Goodbye }>(reportTo(() => this.#ports.log, 'onGoodbye'));
+  readonly #drains = new Event<'begun' | 'done' | 'undone'>(reportTo(() => this.#ports.log, 'onDrain'));
   /** Told for every connection that is told to go: the audit trail. */
   readonly onGoodbye: Listen<{ readonly connection: Connection; readonly goodbye: Goodbye }> = this.#goodbyes.on;
   readonly onDrain: Listen<'begun' | 'done' | 'undone'> = this.#drains.on;
@@ -71,6 +73,7 @@ export class FleetNode {
   #phase: Phase = { state: 'idle' };
   #inbox: Promise<Inbox> | null = null;
   #sampler: Timer | null = null;
+  #health: Listening | null = null;
   #cpu = 0;
   #eventLoopDelayMs = 0;
   #exitAfterDrain = false;
@@ -141,7 +144,7 @@ export class FleetNode {
         'connections idle out here before they do at the balancer: expect 502s; raise lifetime.idleMs',
       );
     }
-    engine.onHealth((health) => this.#engineChanged(health));
+    this.#health = engine.onHealth((health) => this.#engineChanged(health));
     this.#sampler = clock.every(1_000, () => this.#sample());
     this.retirement.start();
     this.#member.start();
@@ -202,7 +205,7 @@ export class FleetNode {
     void this.#member.announce();
   }
 
-  /** Leaves the fleet and stops deciding. Open connections and servers stay the user's. */
+  /** Leaves the fleet and stops deciding. Engine, open connections and servers stay their owners'. */
   close(): Promise<void> {
     if (this.#phase.state === 'closed') return this.#phase.done;
     const done = this.#leave();
@@ -333,11 +336,11 @@ export class FleetNode {
 
   async #leave(): Promise<void> {
     this.#sampler?.cancel();
+    this.#health?.stop();
     this.retirement.stop();
     await this.coordinator.stop();
     await this.#member.leave();
     const inbox = await this.#inbox?.catch(() => null);
     await inbox?.close().catch((error: unknown) => this.#ports.log.debug({ err: error }, 'the inbox was not closed'));
-    await this.#ports.engine.close();
   }
 }

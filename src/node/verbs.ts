@@ -144,6 +144,7 @@ function outlook(node: FleetNode): Json {
     rotationIgnored: made.rotationIgnored,
     trial: made.trial.state,
     effect: made.effect.last === null ? null : { predicted: made.effect.last.predicted, measured: made.effect.last.measured },
+    lapsed: [...node.coordinator.lapsed],
     targets: Object.fromEntries(made.targets),
     sheds: made.sheds.map(({ id, count, floor, drain }) => ({ node: id, count, floor, drain })),
   };

@@ -5,6 +5,8 @@ import { Agent, createServer, get, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
 import { WebSocketServer } from 'ws';
+import { memoryEngine } from '../engine/memory.ts';
+import { realClock } from '../host/clock.ts';
 import { EvenkeelError, evenkeel, type Attachable, type Evenkeel, type EvenkeelOptions } from './index.ts';
 
 const quick: EvenkeelOptions = { engine: 'memory', signals: [], drain: { deadlineMs: 400, noticeMs: 0, settleMs: 0 } };
@@ -99,6 +101,17 @@ test('a long name of a user is cut, so that tables of connections fit into a mes
   await new Promise((resolve) => get({ port, host: '127.0.0.1', agent }, (response) => void response.resume().on('end', resolve)));
   const [connection] = [...node.node.registry.all()];
   assert.equal(connection.user?.length, 100);
+});
+
+test('close closes the engine that it opened, and leaves open the one that it was given', async () => {
+  const given = memoryEngine({ clock: realClock });
+  const guest = evenkeel({ ...quick, engine: given });
+  await guest.close();
+  assert.deepEqual(await given.listMembers().then((members) => members.map(({ state }) => state)), ['left']);
+  await given.close();
+  const owner = evenkeel(quick);
+  await owner.close();
+  await assert.rejects(owner.node.engine.listMembers(), { code: 'EVENKEEL_ENGINE_CLOSED' });
 });
 
 test('detach of long ago does not touch what was attached since then', async () => {

@@ -75,7 +75,7 @@ export interface Evenkeel extends AsyncDisposable {
   sessions(server: HttpServer | HttpsServer, options?: SessionsOptions): SessionServer;
   /** Empties the node by its deadline, closes the attached servers' listening sockets, and resolves. Twice is once. */
   drain(): Promise<void>;
-  /** Leaves the fleet at once. Open connections and servers stay yours. Twice is once. */
+  /** Leaves the fleet at once. Open connections, servers, and an engine that you handed over stay yours. Twice is once. */
   close(): Promise<void>;
   /** What the node says of itself. */
   status(): ReturnType<FleetNode['record']>;
@@ -111,10 +111,11 @@ export function evenkeel(options: EvenkeelOptions = {}): Evenkeel {
   if (!checked.success) throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(checked.error.issues[0], options, ''));
   const { engine: wanted = 'local', signals = ['SIGTERM', 'SIGUSR2'], log = silentLog, ...rest } = options;
   const settings = readNodeOptions(rest.load === undefined ? rest : { ...rest, load: tamedLoad(rest.load, log) });
-  const engine = typeof wanted === 'string' ? openEngine(wanted, { fleet: settings.fleet, clock: realClock, random: realRandom, log }) : wanted;
+  const opened = typeof wanted === 'string' ? openEngine(wanted, { fleet: settings.fleet, clock: realClock, random: realRandom, log }) : null;
+  const engine = opened ?? (wanted as Engine);
   const sampler = loadSampler();
   const node = new FleetNode(settings, { engine, clock: realClock, random: realRandom, log, incarnation: freshName(), sampleLoad: () => sampler.sample() });
-  return new Server(node, { signals, log, sampler });
+  return new Server(node, { signals, log, sampler, opened });
 }
 
 function isLog(value: unknown): boolean {
@@ -126,6 +127,8 @@ interface ServerPorts {
   readonly signals: readonly NodeJS.Signals[];
   readonly log: Log;
   readonly sampler: { stop(): void };
+  /** The engine, where it is ours to close. */
+  readonly opened: Engine | null;
 }
 
 class Server implements Evenkeel {
@@ -136,13 +139,15 @@ class Server implements Evenkeel {
   readonly #log: Log;
   readonly #signals: { stop(): void };
   readonly #sampler: { stop(): void };
+  readonly #opened: Engine | null;
   #drained: Promise<void> | null = null;
 
-  constructor(node: FleetNode, { signals, log, sampler }: ServerPorts) {
+  constructor(node: FleetNode, { signals, log, sampler, opened }: ServerPorts) {
     this.node = node;
     this.onGoodbye = node.onGoodbye;
     this.#log = log;
     this.#sampler = sampler;
+    this.#opened = opened;
     this.#signals = onSignals(signals, (signal) => this.#signalled(signal));
     node.onDrain((what) => {
       if (what === 'done' && node.exitsAfterDrain) void this.#end();
@@ -189,6 +194,7 @@ class Server implements Evenkeel {
     await Promise.all([...this.#sessions].map((sessions) => sessions.detach()));
     this.#sessions.clear();
     await this.node.close();
+    await this.#opened?.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

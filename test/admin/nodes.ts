@@ -45,6 +45,7 @@ export class TestFleet {
     for (const client of this.#clients) client.destroy();
     for (const { node, server } of this.nodes) {
       await node.close();
+      await node.engine.close();
       server.close();
     }
   }

@@ -69,7 +69,7 @@ describe('the metrics of a node', () => {
       await until('Prometheus has scraped', async () => (await value('up{job="evenkeel"}')) === '1', 20_000);
       assert.equal(await value('evenkeel_coordinator'), '1');
       assert.equal(await value('evenkeel_engine_up'), '1');
-      assert.equal(await value('count(evenkeel_connections)'), '4');
+      assert.equal(await value('count(evenkeel_connections)'), '5');
       assert.equal(await value('count(evenkeel_imbalance{fleet="test"})'), '1');
     } finally {
       prometheus.kill('SIGKILL');

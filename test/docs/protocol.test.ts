@@ -1,6 +1,8 @@
 // The page of the protocol and evenkeel.proto say of every frame what the codecs do: its number, its fields, their order and kinds.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 import { adviceFor } from '../../src/protocol/close-codes.ts';
 import { frameLimits } from '../../src/protocol/frames.ts';
@@ -124,6 +126,12 @@ describe('evenkeel.proto', () => {
   for (const [i, type] of types.entries()) {
     test(type, () => mustAgree(shapes.get(type)!, proto.lookupType(frame.fieldsArray[i].type)));
   }
+
+  test('the package has it, and exports it', () => {
+    const { files } = JSON.parse(read('package.json')) as { files: string[] };
+    assert.ok(files.includes('src/protocol/evenkeel.proto'));
+    assert.equal(readFileSync(fileURLToPath(import.meta.resolve('evenkeel/evenkeel.proto')), 'utf8'), read('src/protocol/evenkeel.proto'));
+  });
 
   test('no message is declared that no frame is made of', () => {
     const names = [...read('src/protocol/evenkeel.proto').matchAll(/^message (\w+)/gm)].map((match) => match[1]);

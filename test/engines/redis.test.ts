@@ -223,6 +223,10 @@ describe('redis in a cluster', { skip: noRedis }, () => {
     assert.notEqual(await engines[0].acquireLease('l', 'h', 60_000), null);
     await engines[1].send('box', 'across');
     await until('it arrived', () => got.length === 1);
+    const entries: string[] = [];
+    await engines[0].streams.tail('s', (entry) => entries.push(entry.data));
+    await engines[1].streams.append({ stream: 's', data: 'x', author: { kind: 'id', id: '1' }, keep: { count: 1, ageMs: 1_000, metaMs: 1_000 } });
+    await until('the entry arrived', () => entries.length === 1);
   });
 });
 

@@ -15,7 +15,7 @@ export function sessions(both: () => Both): void {
     const first = (await claim(one, 'c1', { user: 'ü' })) as Had;
     assert.deepEqual([first.kind, first.before, first.created, first.numbers], ['claimed', null, true, {}]);
     await append(one, 'a', 'x', { author: bySession('c1', first.owner, 1) });
-    await one.streams.skipNumbers('c1', first.owner, '__proto__', 7);
+    await one.streams.skipNumbers('c1', first.owner, '__proto__', { from: 1, to: 7 });
     const second = (await claim(two, 'c1', { user: 'ü', link: 2, node: 'n2', create: false })) as Had;
     assert.deepEqual([second.before, second.created], ['n1', false]);
     assert.deepEqual(
@@ -33,7 +33,7 @@ export function sessions(both: () => Both): void {
     const old = await own(one, 'c2');
     const young = await own(two, 'c2', { link: 2, node: 'n2' });
     assert.deepEqual(await append(one, 'c2-s', 'x', { author: bySession('c2', old, 1) }), { kind: 'fenced' });
-    assert.equal(await one.streams.skipNumbers('c2', old, 'c2-s', 5), false);
+    assert.deepEqual(await one.streams.skipNumbers('c2', old, 'c2-s', { from: 1, to: 5 }), { kind: 'fenced' });
     assert.equal(await one.streams.saveReply('c2', old, { number: 1, settled: 0, data: 'x' }), false);
     assert.deepEqual(await one.streams.keepSessions([{ session: 'c2', owner: old }], 60_000), ['c2']);
     await one.streams.endSession('c2', old);
@@ -104,7 +104,7 @@ export function sessions(both: () => Both): void {
   it('that are made again under an old name do not know the old owner', async () => {
     const { one, two } = both();
     const old = await own(one, 'c8');
-    await one.streams.skipNumbers('c8', old, 's', 9);
+    await one.streams.skipNumbers('c8', old, 's', { from: 1, to: 9 });
     await one.streams.saveReply('c8', old, { number: 1, settled: 0, data: 'old' });
     await one.streams.endSession('c8', old);
     const young = (await claim(two, 'c8', { instance: 'other', link: 1 })) as Had;

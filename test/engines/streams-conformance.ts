@@ -245,10 +245,12 @@ export function numbers(both: () => Both): void {
   it('can be skipped by their owner when the client lost messages, and never go back', async () => {
     const { one, two } = both();
     const owner = await own(one, 'u3');
-    assert.equal(await two.streams.skipNumbers('u3', owner, 'n3', 5), true);
-    assert.equal(await one.streams.skipNumbers('u3', owner, 'n3', 2), true);
-    assert.equal(await one.streams.skipNumbers('u3', owner + 1, 'n3', 9), false);
-    assert.equal(await one.streams.skipNumbers('u3-nobody', 0, 'n3', 9), false);
+    const skip = (session: string, by: number, from: number, to: number): Promise<unknown> => two.streams.skipNumbers(session, by, 'n3', { from, to });
+    assert.deepEqual(await skip('u3', owner, 2, 5), { kind: 'hole', expected: 1 });
+    assert.deepEqual(await skip('u3', owner, 1, 5), { kind: 'repeat' });
+    assert.deepEqual(await skip('u3', owner, 1, 2), { kind: 'repeat' });
+    assert.deepEqual(await skip('u3', owner + 1, 6, 9), { kind: 'fenced' });
+    assert.deepEqual(await skip('u3-nobody', 0, 1, 9), { kind: 'fenced' });
     assert.deepEqual(await append(one, 'n3', 'x', { author: bySession('u3', owner, 7) }), { kind: 'hole', expected: 6 });
     assert.equal((await append(one, 'n3', 'x', { author: bySession('u3', owner, 6) })).kind, 'appended');
   });
@@ -256,9 +258,9 @@ export function numbers(both: () => Both): void {
   it('are bounded: a session publishes on so many streams and no more', async () => {
     const { one } = both();
     const owner = await own(one, 'u4');
-    await Promise.all(range(1, streamLimits.numbersPerSession).map((i) => one.streams.skipNumbers('u4', owner, `n4-${i}`, 1)));
+    await Promise.all(range(1, streamLimits.numbersPerSession).map((i) => one.streams.skipNumbers('u4', owner, `n4-${i}`, { from: 1, to: 1 })));
     await assert.rejects(append(one, 'n4-more', 'x', { author: bySession('u4', owner, 1) }), { code: 'EVENKEEL_LIMIT' });
-    await assert.rejects(one.streams.skipNumbers('u4', owner, 'n4-more', 1), { code: 'EVENKEEL_LIMIT' });
+    await assert.rejects(one.streams.skipNumbers('u4', owner, 'n4-more', { from: 1, to: 1 }), { code: 'EVENKEEL_LIMIT' });
     assert.equal((await append(one, 'n4-7', 'x', { author: bySession('u4', owner, 2) })).kind, 'appended');
     assert.equal((await topOf(one, 'n4-more')).offset, 0);
   });

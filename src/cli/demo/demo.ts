@@ -1,7 +1,7 @@
 // The demo's supervisor: starts the server processes, the balancer and the clients, kills and starts servers as it is told,
 // and ends everything that it started. What it knows of connections it has from the balancer, of moves from the records.
 import { EvenkeelError } from '../../core/errors.ts';
-import { Event, type Listen } from '../../core/event.ts';
+import { Event, rethrow, type Listen } from '../../core/event.ts';
 import { silentLog } from '../../core/log.ts';
 import type { Random } from '../../core/random.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -47,8 +47,8 @@ export class Demo {
   readonly #balancer: BalancerProcess;
   readonly #balancerPort: number;
   readonly #watch: FleetWatch;
-  readonly #samples = new Event<BalancerSample>();
-  readonly #failures = new Event<EvenkeelError>();
+  readonly #samples = new Event<BalancerSample>(rethrow);
+  readonly #failures = new Event<EvenkeelError>(rethrow);
   /** Told five times a second, and when a health check changed. */
   readonly onSample: Listen<BalancerSample> = this.#samples.on;
   /** Told when a process that nobody killed is gone, so that the demo cannot go on. */

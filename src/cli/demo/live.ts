@@ -1,5 +1,5 @@
 // The demo with a page: people kill, start and drain servers, and see what the fleet does about it.
-import { Event, type Listen } from '../../core/event.ts';
+import { Event, rethrow, type Listen } from '../../core/event.ts';
 import { EvenkeelError } from '../../core/errors.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { Demo, type DemoPorts } from './demo.ts';
@@ -58,7 +58,7 @@ export class Show implements PageActions {
   readonly #demo: Demo;
   readonly #startedAt: number;
   readonly #history = new History();
-  readonly #snapshots = new Event<Snapshot>();
+  readonly #snapshots = new Event<Snapshot>(rethrow);
   readonly onSnapshot: Listen<Snapshot> = this.#snapshots.on;
   readonly #moves = new Rate();
   readonly #requests = new Rate();

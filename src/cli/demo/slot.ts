@@ -1,6 +1,6 @@
 // The place of one server in the demo: its name and port stay, its process comes and goes.
 import { EvenkeelError } from '../../core/errors.ts';
-import { Event, type Listen } from '../../core/event.ts';
+import { Event, rethrow, type Listen } from '../../core/event.ts';
 import { Child, type Exit } from '../child.ts';
 import type { Started, ToServer } from './messages.ts';
 
@@ -18,7 +18,7 @@ export class Slot {
   /** Where the balancer takes connections for this server alone. */
   readonly door: number | undefined;
   readonly #order: ToServer;
-  readonly #ends = new Event<string>();
+  readonly #ends = new Event<string>(rethrow);
   /** Told, with how it ended in words, whenever its process has ended. */
   readonly onEnd: Listen<string> = this.#ends.on;
   #state: SlotState = { state: 'down' };

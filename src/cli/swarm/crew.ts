@@ -1,5 +1,5 @@
 // Clients spread over as many processes as they need, seen as one swarm.
-import { Event, type Listen } from '../../core/event.ts';
+import { Event, rethrow, type Listen } from '../../core/event.ts';
 import { sleep } from '../../host/clock.ts';
 import { freshName } from '../../host/random.ts';
 import { Child, type Exit } from '../child.ts';
@@ -39,7 +39,7 @@ export interface CrewOptions extends Omit<SwarmOptions, 'rampMs' | 'groups'> {
 
 export class Crew {
   readonly #members: readonly Member[];
-  readonly #lost = new Event<Exit>();
+  readonly #lost = new Event<Exit>(rethrow);
   /** Told when a process ended although nobody stopped it. */
   readonly onLost: Listen<Exit> = this.#lost.on;
   readonly #judge = new Judge();

@@ -1,7 +1,7 @@
 // A stream as a node follows it: complete and in order for everybody, whatever the tail drops, however slowly somebody reads.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { VirtualClock } from '../../core/clock.ts';
 import { EvenkeelError } from '../../core/errors.ts';
 import { silentLog } from '../../core/log.ts';
@@ -101,7 +101,7 @@ function world(): World {
     },
     async top() {
       const [top] = await streams.tops([NAME], 1_000);
-      return top as Position;
+      return top;
     },
     async forget() {
       streams = engineOf(`run${names++}`);

@@ -136,8 +136,7 @@ function onMessage(this: Linked, data: RawData, isBinary: boolean): void {
 function offersOurs(request: IncomingMessage): boolean {
   const offered = request.headers['sec-websocket-protocol'];
   if (offered === undefined) return true;
-  const names = offered.split(',').map((name) => name.trim());
-  return names.includes(subprotocols.json) || names.includes(subprotocols.proto);
+  return offered.split(',').some((name) => Object.hasOwn(KINDS, name.trim()));
 }
 
 /** Only browsers send an Origin, and they cannot be made to lie about it. */

@@ -61,6 +61,7 @@ export function serveSessions(server: HttpServer | HttpsServer, options: Session
     node: id,
     heartbeat: { pingMs: transport.pingMs, deadMs: transport.deadMs },
     moveMs: transport.goodbyeMs,
+    tally: node.sessionTally,
     urlOf: (address) => (address.includes('://') ? address : `${scheme}://${address}${settings.path}`),
   });
   const turnedAway = (refusal: Parameters<FleetNode['refusals']['count']>[0]): void => node.refusals.count(refusal);

@@ -38,6 +38,10 @@ export interface SessionHost {
   greet(session: Session, hello: Hello): Promise<void>;
   /** Another link has the session. */
   fenced(session: Session): void;
+  /** The client does not read: its link ends. */
+  tooSlow(session: Session): void;
+  /** The client is told that a topic has a gap. */
+  gapped(): void;
   /** The reply to a request, to be sent as it is; null when the session has moved on. */
   answer(session: Session, request: RequestFrame): Promise<ServerFrame | null>;
   /** The client lost its messages `from`..`to`. */
@@ -143,7 +147,7 @@ export class Session implements Follower {
     if (this.link.buffered() <= this.#host.settings.unsentBytes) return true;
     if (this.#host.settings.slow === 'close') {
       // Not from within the stream that asks.
-      this.#host.defer(() => this.end(CloseCode.slow, 'reads too slowly'));
+      this.#host.defer(() => this.#host.tooSlow(this));
     } else if (this.#stalledAt === 0) {
       this.#stalledAt = this.#host.clock.now();
     }
@@ -158,6 +162,7 @@ export class Session implements Follower {
   /** Sends a frame with the others of this turn. */
   tell(frame: ServerFrame): void {
     if (this.stage === 'closed') return;
+    if (frame.type === 'gap') this.#host.gapped();
     if (this.#out.push(frame) === 1 && this.#acks === null) this.#host.defer(() => this.#flush());
   }
 
@@ -297,6 +302,7 @@ export class Session implements Follower {
       else done();
     } catch (error) {
       if (!EvenkeelError.is(error)) throw error;
+      if (error.code === 'EVENKEEL_LIMIT') return this.tell({ type: 'refused', topic, number, code: 429, message: error.message });
       // Whether it took effect is not known: sending it again decides.
       this.#host.log.debug({ session: this.client, reason: error.message }, 'a message could not be stored yet');
       this.#expect(topic, number);

@@ -10,6 +10,7 @@ import type { Engine, Inbox, Json } from '../../engine/engine.ts';
 import { streamLimits, type Appended, type Claimed } from '../../engine/streams.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
 import { EVERYBODY, INBOX, type ServerFrame } from '../../protocol/frames.ts';
+import type { SessionTally } from '../../node/session-tally.ts';
 import { Hub } from '../hub/hub.ts';
 import type { Knock, SessionsSettings } from './options.ts';
 import { Presence } from './presence.ts';
@@ -33,6 +34,7 @@ export interface SessionsPorts {
   readonly moveMs: number;
   /** Where clients reach the sessions of the node that says this of itself. */
   readonly urlOf: (address: string) => string;
+  readonly tally: SessionTally;
 }
 
 type Accepted = Omit<Knock, 'token'>;
@@ -144,6 +146,7 @@ export class Sessions implements SessionHost {
     if (session.stage !== 'open' || target === null) return session.end(CloseCode.restart, reason);
     const expiresAt = this.clock.wallTime() + TICKET_MS;
     const ticket = signTicket(this.secret, { session: session.id, owner: session.owner, target: target.id, expiresAt });
+    this.#ports.tally.moves++;
     session.tell({ type: 'move', url: this.#ports.urlOf(target.address), ticket, withinMs: this.#ports.moveMs });
   }
 
@@ -163,6 +166,11 @@ export class Sessions implements SessionHost {
       this.log.debug({ reason: error.message }, 'a session cannot be claimed now');
       session.end(CloseCode.tryLater, JSON.stringify({ retryMs: LATER_MS }));
     }
+  }
+
+  tooSlow(session: Session): void {
+    this.#ports.tally.slow++;
+    session.end(CloseCode.slow, 'reads too slowly');
   }
 
   fenced(session: Session): void {
@@ -216,6 +224,7 @@ export class Sessions implements SessionHost {
     this.#takeOver(session, claimed.before);
     // The link may have closed meanwhile: the session is this node's all the same, and has its window.
     if (session.stage !== 'greeting') return this.closed(session, 1006);
+    this.#ports.tally.hellos[!claimed.created ? 'resumed' : hello.session === undefined ? 'new' : 'over']++;
     await this.#welcome(session, hello, { resumed: !claimed.created, numbers: claimed.numbers });
   }
 
@@ -281,6 +290,10 @@ export class Sessions implements SessionHost {
     if (session !== undefined && typeof owner === 'number' && owner > session.owner) this.#retire(session, OVERLAP_MS);
   }
 
+  gapped(): void {
+    this.#ports.tally.gaps++;
+  }
+
   #sweep(): void {
     const now = this.clock.now();
     for (const session of this.#greeting.keys()) {
@@ -290,9 +303,11 @@ export class Sessions implements SessionHost {
       // Whoever has no newer link comes back; for the others this link means nothing any more.
       if (now > until) session.end(CloseCode.restart, 'another link has the session');
     }
+    this.#ports.tally.open = this.#byId.size;
+    this.#ports.tally.streams = this.hub.size;
     const spreadMs = this.#spreadMs;
     for (const session of this.#byId.values()) {
-      if (session.isStuck(now)) session.end(CloseCode.slow, 'reads too slowly');
+      if (session.isStuck(now)) this.tooSlow(session);
       else if (differs(session.toldSpreadMs, spreadMs)) {
         session.toldSpreadMs = spreadMs;
         session.tell({ type: 'spread', ms: spreadMs });

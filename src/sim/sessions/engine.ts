@@ -96,7 +96,7 @@ class NodeEngine implements Engine {
   readonly #node: number;
   readonly #process: Process;
   readonly #healthEvent = new Event<EngineHealth>();
-  readonly onHealth = this.#healthEvent.on;
+  readonly onHealth: Engine['onHealth'] = this.#healthEvent.on;
   #health: EngineHealth = { state: 'connected' };
   /** When the last call of this node took effect, was answered, and when the last message came: each keeps its order. */
   #sentAt = 0;

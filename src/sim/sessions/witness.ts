@@ -44,7 +44,7 @@ export class Witness {
   undecided = 0;
   gaps = 0;
   /** By topic, of those that it follows now. */
-  readonly subscriptions = new Map<number, Subscription>();
+  readonly subscriptions: Map<number, Subscription> = new Map();
   /** What was wrong, in words. */
   complaint: string | null = null;
   /** It closed its client. */
