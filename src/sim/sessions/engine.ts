@@ -2,7 +2,7 @@
 // bring, and forgets. Its calls belong to the process that makes them, and wait with it.
 import type { VirtualClock } from '../../core/clock.ts';
 import { EvenkeelError } from '../../core/errors.ts';
-import { Event } from '../../core/event.ts';
+import { Event, rethrow } from '../../core/event.ts';
 import type { Random } from '../../core/random.ts';
 import type { Engine, EngineHealth, Inbox, Json } from '../../engine/engine.ts';
 import { memoryEngine, MemoryStore } from '../../engine/memory.ts';
@@ -95,7 +95,7 @@ class NodeEngine implements Engine {
   readonly #shared: SharedEngine;
   readonly #node: number;
   readonly #process: Process;
-  readonly #healthEvent = new Event<EngineHealth>();
+  readonly #healthEvent = new Event<EngineHealth>(rethrow);
   readonly onHealth: Engine['onHealth'] = this.#healthEvent.on;
   #health: EngineHealth = { state: 'connected' };
   /** When the last call of this node took effect, was answered, and when the last message came: each keeps its order. */

@@ -5,6 +5,7 @@ import type { Random } from '../../core/random.ts';
 import type { LinkEvents } from '../../client/link.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
 import type { Codec } from '../../protocol/frames.ts';
+import { SessionTally } from '../../node/session-tally.ts';
 import { readSessionsOptions } from '../../server/sessions/options.ts';
 import type { Session } from '../../server/sessions/session.ts';
 import { Sessions } from '../../server/sessions/sessions.ts';
@@ -92,6 +93,7 @@ export class Fleet {
       defer: (task) => void process.after(TURN_MS, task),
       freshName: () => `name-${String(++this.#names).padStart(16, '0')}`,
       node: `n${node}`,
+      tally: new SessionTally(),
       heartbeat: HEARTBEAT,
       moveMs: MOVE_MS,
       urlOf: (address) => address,

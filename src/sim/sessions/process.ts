@@ -37,7 +37,8 @@ export class Process implements Clock {
   after(delayMs: number, task: () => void): Timer {
     let cancelled = false;
     const run = (): void => (cancelled ? undefined : task());
-    const timer = this.#clock.after(delayMs, () => this.#enqueue({ isTimer: true, run }));
+    // A timer is never due at once, so that sums of fractions cannot stop time.
+    const timer = this.#clock.after(Math.max(TURN_MS, delayMs), () => this.#enqueue({ isTimer: true, run }));
     return {
       cancel: () => {
         cancelled = true;

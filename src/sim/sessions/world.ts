@@ -77,7 +77,7 @@ export function worldOf(seed: number): World {
     latencyMs: pick(random, [1, 10, 200]),
     resumeMs: pick(random, [LONG_MS, LONG_MS, 5_000]),
     historyCount: pick(random, [ALL, ALL, ALL, 10]),
-    unsentBytes: pick(random, [1_048_576, 500]),
+    unsentBytes: pick(random, [1_000_000, 500]),
     asyncHooks: random.next() < 0.3,
     refusing: random.next() < 0.2,
     balanced: random.next() < 0.5,
