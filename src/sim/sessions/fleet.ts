@@ -209,7 +209,7 @@ export class Fleet {
       world.asyncHooks ? new Promise((resolve) => void process.after(this.#ports.random.next() * 50, () => resolve(value))) : value;
     return {
       authenticate: ({ token }) => answer({ user: token }),
-      authorize: ({ action, user, topic }) => answer(!(world.refusing && action === 'publish' && topic === forbidden(user ?? ''))),
+      authorize: ({ action, user, topic }) => answer(!(world.refusing && action === 'publish' && topic === forbiddenTo(user ?? ''))),
     };
   }
 
@@ -226,4 +226,4 @@ export class Fleet {
 export const userOf = (client: number): string => `u${client}`;
 export const topicOf = (stream: number): string => `t${stream}`;
 /** The topic on which a user may not publish, where there is refusing. */
-const forbidden = (user: string): string => topicOf(Number(user.slice(1)) % 2);
+export const forbiddenTo = (user: string): string => topicOf(Number(user.slice(1)) % 2);

@@ -10,7 +10,7 @@ import { jsonCodec } from '../../protocol/json.ts';
 import { protoCodec } from '../../protocol/proto.ts';
 import { streamOf } from '../../server/hub/hub.ts';
 import { SharedEngine } from './engine.ts';
-import { addressOf, ANYBODY, Fleet, topicOf, userOf } from './fleet.ts';
+import { addressOf, ANYBODY, Fleet, forbiddenTo, topicOf, userOf } from './fleet.ts';
 import { Process } from './process.ts';
 import { Notes, Witness } from './witness.ts';
 import { ALL, LONG_MS, times, type Fault, type World } from './world.ts';
@@ -105,7 +105,9 @@ class Run {
         return { stop() {} };
       },
     };
-    const witness = new Witness({ name: client, settings, notes: this.#notes, topicOf, inbox: inboxOf(client), everybody: TO_EVERYBODY });
+    const mayPublish = (stream: number): boolean => !this.#world.refusing || topicOf(stream) !== forbiddenTo(userOf(client));
+    const names = { topicOf, inbox: inboxOf(client), everybody: TO_EVERYBODY };
+    const witness = new Witness({ name: client, settings, notes: this.#notes, mayPublish, ...names });
     return Object.assign(person, { process, witness });
   }
 
@@ -187,12 +189,13 @@ class Run {
       }
       case 'leave': {
         const { process, witness } = this.#people[fault.client];
+        // Somebody has to be there all the time: what nobody saw has no place.
+        if (fault.client === 0) return;
         process.run(() => witness.leave(fault.topic));
         return later(fault.forMs, () => process.run(() => witness.follow(fault.topic)));
       }
       case 'close': {
         const { process, witness } = this.#people[fault.client];
-        // Somebody has to be there until the end.
         return fault.client === 0 ? undefined : process.run(() => witness.close());
       }
       case 'fail-calls':

@@ -27,6 +27,7 @@ export interface WitnessOptions {
   readonly settings: ClientSettings;
   readonly notes: Notes;
   readonly topicOf: (stream: number) => string;
+  readonly mayPublish: (stream: number) => boolean;
   /** Streams of the inbox and of everybody. */
   readonly inbox: number;
   readonly everybody: number;
@@ -84,13 +85,15 @@ export class Witness {
 
   publish(stream: number): void {
     if (this.isDone) return;
-    const { notes, topicOf } = this.#options;
+    const { notes, topicOf, mayPublish } = this.#options;
     const number = (this.#sent.get(stream) ?? 0) + 1;
     this.#sent.set(stream, number);
     notes.judge.send(stream, this.name, number);
     const settle = (outcome: Outcome): void => {
       this.waiting--;
-      notes.judge.settle(stream, this.name, { number, outcome });
+      if (outcome === 'refused' && mayPublish(stream)) this.complain('refused what it may do');
+      // A refusal that got lost with its link is told as taken, since its number is.
+      notes.judge.settle(stream, this.name, { number, outcome: mayPublish(stream) ? outcome : 'refused' });
     };
     this.waiting++;
     this.client.publish(topicOf(stream), { p: this.name, s: stream, n: number }).then(
