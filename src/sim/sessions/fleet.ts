@@ -223,7 +223,8 @@ export class Fleet {
   }
 }
 
-export const userOf = (client: number): string => `u${client}`;
+/** Two clients are the same user. */
+export const userOf = (client: number): string => `u${client >> 1}`;
 export const topicOf = (stream: number): string => `t${stream}`;
 /** The topic on which a user may not publish, where there is refusing. */
 export const forbiddenTo = (user: string): string => topicOf(Number(user.slice(1)) % 2);

@@ -42,7 +42,8 @@ export class Pipe<T> {
 
   release(): void {
     this.#held = false;
-    this.#pump();
+    // As with a socket, what waited comes later.
+    this.#ports.clock.after(TURN_MS, () => this.#pump());
   }
 
   /** Nothing arrives for so long. */
