@@ -5,17 +5,12 @@ export function always<T>(inputs: fc.Arbitrary<T>, holds: (input: T) => void, nu
   fc.assert(fc.property(inputs, holds), runs(numRuns));
 }
 
-/** The same where it takes a real engine to find out. */
-export async function alwaysAsync<T>(inputs: fc.Arbitrary<T>, holds: (input: T) => Promise<void>, numRuns: number): Promise<void> {
+/** The same where it takes waiting to find out. */
+export async function alwaysAsync<T>(inputs: fc.Arbitrary<T>, holds: (input: T) => Promise<void>, numRuns = 100): Promise<void> {
   await fc.assert(fc.asyncProperty(inputs, holds), runs(numRuns));
 }
 
 function runs(numRuns: number): { readonly numRuns: number; readonly seed?: number } {
   const seed = process.env.EVENKEEL_SEED;
   return { numRuns, ...(seed === undefined ? {} : { seed: Number(seed) }) };
-}
-
-export async function alwaysAsync<T>(inputs: fc.Arbitrary<T>, holds: (input: T) => Promise<void>, numRuns = 100): Promise<void> {
-  const seed = process.env.EVENKEEL_SEED;
-  await fc.assert(fc.asyncProperty(inputs, holds), { numRuns, ...(seed === undefined ? {} : { seed: Number(seed) }) });
 }

@@ -21,8 +21,9 @@ async function start({ id, ports, fleet }: ToServer): Promise<void> {
     address: `127.0.0.1:${first}`,
     engine: localEngine({ name: fleet, role: 'join' }),
     rebalance: { stepOut: true },
-    // Two cores carry servers, forwarders and clients: pings every 30 s would be 3,250 a second through all of them.
-    limits: { pingMs: 120_000 },
+    // Two cores carry servers, forwarders and clients: pings every 30 s would be 3,250 a second through all of them, and some
+    // 1,000 handshakes a second are all that the machine can do.
+    limits: { pingMs: 120_000, admissionPerS: 200 },
   });
   const server = createServer(answer);
   const sockets = new WebSocketServer({ server, perMessageDeflate: false, maxPayload: MESSAGE_BYTES });

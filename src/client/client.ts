@@ -1,9 +1,9 @@
 // The client: does what the lifecycle decides, and brings frames from the links to streams, outbox and requests and back.
 import type { Timer } from '../core/clock.ts';
-import { Event, type Listen, type Listening } from '../core/event.ts';
+import { Event, rethrow, type Listen, type Listening } from '../core/event.ts';
 import { EVERYBODY, frameLimits, INBOX, type ClientFrame, type Position, type Present, type ServerFrame, type Start } from '../protocol/frames.ts';
 import { addressOf, locate } from './address.ts';
-import { avoidMs, Endpoints, LEAVING_MS } from './endpoints.ts';
+import { Endpoints, reasonOf } from './endpoints.ts';
 import { ClientError } from './errors.ts';
 import { Holes } from './holes.ts';
 import { step, unborn, type ClientState, type Lifecycle, type LifecycleEffect, type LifecycleEvent } from './lifecycle.ts';
@@ -33,12 +33,12 @@ export class Client {
   readonly inbox: Subscription;
   /** Messages to everybody. */
   readonly everybody: Subscription;
-  readonly #stateEvent = new Event<ClientState>();
-  readonly #gapEvent = new Event<Gap>();
-  readonly #lostEvent = new Event<Lost>();
-  readonly #undecidedEvent = new Event<Undecided>();
-  readonly #errorEvent = new Event<ClientError>();
-  readonly #roundTripEvent = new Event<number>();
+  readonly #stateEvent = new Event<ClientState>(rethrow);
+  readonly #gapEvent = new Event<Gap>(rethrow);
+  readonly #lostEvent = new Event<Lost>(rethrow);
+  readonly #undecidedEvent = new Event<Undecided>(rethrow);
+  readonly #errorEvent = new Event<ClientError>(rethrow);
+  readonly #roundTripEvent = new Event<number>(rethrow);
 
   /** The client's own state changed. */
   readonly onState: Listen<ClientState> = this.#stateEvent.on;
@@ -233,7 +233,8 @@ export class Client {
 
   #ended(wire: Wire, end: LinkEnd): void {
     const { clock } = this.#settings;
-    this.#endpoints.avoid(wire.url, clock.now() + avoidMs(end, wire.ready));
+    const reason = reasonOf(end, wire.ready);
+    if (reason !== null) this.#endpoints.avoid(wire.url, reason, clock.now());
     this.#unplug(wire.number);
     this.#move({ type: 'ended', link: wire.number, end });
   }
@@ -295,7 +296,7 @@ export class Client {
         this.#questions.answer(frame.topic, frame.members);
         return;
       case 'move':
-        this.#endpoints.avoid(wire.url, this.#settings.clock.now() + LEAVING_MS);
+        this.#endpoints.avoid(wire.url, 'leaving', this.#settings.clock.now());
         return this.#move({ type: 'move', link, url: frame.url, ticket: frame.ticket });
       case 'spread':
         return this.#move({ type: 'spread', ms: frame.ms });

@@ -1,35 +1,38 @@
-// Which of several addresses the next link is opened at: one that neither failed nor sends its clients away, by lot.
+// Which of several addresses the next link is opened at: one that neither failed nor sent its clients away, by lot.
 import { below, type Random } from '../core/random.ts';
 import { adviceFor, CloseCode } from '../protocol/close-codes.ts';
 import type { LinkEnd } from './link.ts';
 
-/** A node that failed may be back after this. */
-const FAILED_MS = 30_000;
-/** A node that sends its clients away restarts, which takes longer. */
-export const LEAVING_MS = 60_000;
+/** Why to keep away from an address, the lesser reason first: it answered, but sent its clients away; or it did not even answer. */
+export type Reason = 'leaving' | 'failed';
 
-/** How long to keep away from an address whose link ended so, ms. */
-export function avoidMs(end: LinkEnd, wasWelcomed: boolean): number {
-  if (end.code === CloseCode.restart) return LEAVING_MS;
-  if (end.code === CloseCode.tryLater) return 0;
-  return !wasWelcomed || end.code === 0 || end.code === 1006 || adviceFor(end.code) === 'elsewhere' ? FAILED_MS : 0;
+/** A node that failed may be back after this. A node that sends its clients away restarts, which takes longer. */
+const AVOID_MS: Readonly<Record<Reason, number>> = { leaving: 60_000, failed: 30_000 };
+
+/** Why to keep away from an address whose link ended so; null: no reason. */
+export function reasonOf(end: LinkEnd, wasWelcomed: boolean): Reason | null {
+  if (end.code === CloseCode.restart) return 'leaving';
+  if (end.code === CloseCode.tryLater) return null;
+  return !wasWelcomed || end.code === 0 || end.code === 1006 || adviceFor(end.code) === 'elsewhere' ? 'failed' : null;
 }
 
 /** Addresses are told apart by host and port: a move names a node in its own way. */
 export class Endpoints {
-  readonly #avoided = new Map<string, number>();
+  readonly #avoided = new Map<string, { readonly reason: Reason; readonly until: number }>();
 
-  avoid(url: string, until: number): void {
-    const host = hostOf(url);
-    this.#avoided.set(host, Math.max(until, this.#avoided.get(host) ?? 0));
+  avoid(url: string, reason: Reason, now: number): void {
+    this.#avoided.set(hostOf(url), { reason, until: now + AVOID_MS[reason] });
   }
 
-  /** Where all are to be avoided, the one whose time is over first. */
+  /** Where all are to be avoided: one that answered, then the one whose time is over first. */
   pick(urls: readonly string[], now: number, random: Random): string {
-    for (const [host, until] of this.#avoided) if (until <= now) this.#avoided.delete(host);
-    const until = (url: string): number => this.#avoided.get(hostOf(url)) ?? 0;
-    const soonest = Math.min(...urls.map(until));
-    const good = urls.filter((url) => until(url) === soonest);
+    for (const [host, { until }] of this.#avoided) if (until <= now) this.#avoided.delete(host);
+    const cost = (url: string): number => {
+      const avoided = this.#avoided.get(hostOf(url));
+      return avoided === undefined ? -Infinity : avoided.until + (avoided.reason === 'failed' ? 1e9 : 0);
+    };
+    const least = Math.min(...urls.map(cost));
+    const good = urls.filter((url) => cost(url) === least);
     return good[below(random, good.length)];
   }
 }

@@ -1,5 +1,5 @@
 // The streams that the client follows: where it stands in each, what is next, what came twice, and when to ask again.
-import { Event, type Listen } from '../core/event.ts';
+import { Event, rethrow, type Listen } from '../core/event.ts';
 import type { ClientFrame, Position, ServerFrame, Start } from '../protocol/frames.ts';
 
 export interface Message {
@@ -135,9 +135,9 @@ export class Stream {
 
 /** One subscription of the application. */
 export class Subscriber implements Subscription {
-  readonly message: Event<Message> = new Event();
-  readonly gap: Event<Gap> = new Event();
-  readonly changed: Event<SubscriptionState> = new Event();
+  readonly message: Event<Message> = new Event(rethrow);
+  readonly gap: Event<Gap> = new Event(rethrow);
+  readonly changed: Event<SubscriptionState> = new Event(rethrow);
   readonly #stream: Stream;
   readonly #left: () => void;
   #stopped = false;

@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { Agent, createServer, get, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
+import { Server as SocketIo } from 'socket.io';
+import { io as connect } from 'socket.io-client';
 import { WebSocketServer } from 'ws';
 import { memoryEngine } from '../engine/memory.ts';
 import { realClock } from '../host/clock.ts';
@@ -74,6 +76,29 @@ test('a drain closes the listening sockets of all attached servers, also that of
   await node.drain();
   await closed;
   assert.equal(server.listening, false);
+});
+
+test('a Socket.IO server is attached once it has its HTTP server, which a drain keeps from taking anybody new', async () => {
+  const node = evenkeel(quick);
+  const io = new SocketIo();
+  open.push(node, io);
+  assert.throws(() => node.attach(io), { code: 'EVENKEEL_NOT_SUPPORTED', message: /has its HTTP server/ });
+  const server = createServer();
+  io.attach(server);
+  node.attach(io);
+  assert.throws(() => node.attach(io), { code: 'EVENKEEL_ALREADY_ATTACHED' });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { transports: ['websocket'], reconnection: false });
+  const [socket] = (await once(io, 'connection')) as [object];
+  node.setUser(socket, 'anna');
+  assert.deepEqual(
+    [...node.node.registry.all()].map(({ protocol, user }) => [protocol, user]),
+    [['socketio', 'anna']],
+  );
+  const left = new Promise((resolve) => void client.on('disconnect', resolve));
+  await node.drain();
+  assert.deepEqual([await left, server.listening, node.status().connections], ['transport close', false, 0]);
 });
 
 test('a drain that is over, with the listening sockets closed, is not taken back: the node would be up and hear nothing', async () => {

@@ -19,6 +19,7 @@ const facts: NodeFacts = {
   forced: 1,
   goodbyes: { rebalance: 1, drain: 1, 'max-requests': 1, 'max-age': 1, idle: 1, dead: 1, operator: 1 },
   refusals: { later: 1, refused: 1, address: 1 },
+  sessions: { open: 1, hellos: { resumed: 1, new: 1, over: 1 }, gaps: 1, moves: 1, slow: 1, streams: 1, vitals: {} },
   load: 1,
   capacity: 1,
   target: 1,

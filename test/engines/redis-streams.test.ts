@@ -229,7 +229,7 @@ describe('streams in a redis that is slow or strange', { skip: noRedis }, () => 
       await streams.read(name, { history: 1 }, 1);
       await streams.saveReply(name, owner, { number: 1, settled: 0, data: 'x' });
       assert.equal(await streams.findReply(name, 1), 'x');
-      await streams.skipNumbers(name, owner, name, 9);
+      await streams.skipNumbers(name, owner, name, { from: 1, to: 9 });
       await streams.enter(name, { client: name, user: null, owner }, 60_000);
       assert.equal((await streams.present(name)).length, 1);
       await streams.lapsed(name);

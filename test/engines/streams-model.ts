@@ -218,8 +218,11 @@ export class Model {
       if (has !== undefined) this.#sessions.delete(one.session);
     } else if (one.do === 'skip') {
       const stream = this.#prefix + one.stream;
-      assert.equal(await this.#engine.skipNumbers(session, owner, stream, one.number), has !== undefined);
-      if (has !== undefined) has.numbers[stream] = Math.max(has.numbers[stream] ?? 0, one.number);
+      const last = has?.numbers[stream] ?? 0;
+      const from = Math.min(one.number, last + 1);
+      const answer = await this.#engine.skipNumbers(session, owner, stream, { from, to: one.number });
+      assert.deepEqual(answer, { kind: has === undefined ? 'fenced' : 'repeat' });
+      if (has !== undefined) has.numbers[stream] = Math.max(last, one.number);
     } else {
       const { number, settled } = one;
       const data = `${this.#calls}`;

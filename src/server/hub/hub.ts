@@ -5,7 +5,7 @@ import { EvenkeelError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { streamLimits, type Append, type Appended, type Keep } from '../../engine/streams.ts';
-import { EVERYBODY, INBOX, presenceTopic, type Payload, type Position, type Start } from '../../protocol/frames.ts';
+import { EVERYBODY, INBOX, presenceTopic, type Payload, type Start } from '../../protocol/frames.ts';
 import { dataOf, type Follower } from './follower.ts';
 import { LiveStream } from './live-stream.ts';
 
@@ -92,12 +92,16 @@ export class Hub {
   }
 
   /** Appends for the application: takes effect once, also where the engine had to be asked twice. */
-  async publish(name: string, payload: Payload): Promise<Position> {
+  async publish(name: string, payload: Payload): Promise<void> {
     const data = dataOf(payload);
     mustFit(data);
-    const appended = await this.append({ stream: name, data, author: { kind: 'id', id: this.#ports.freshName() } });
-    // A repeat is one of ours whose first answer was lost; where it stands is not known any more.
-    return appended.kind === 'appended' ? { epoch: appended.epoch, offset: appended.offset } : { epoch: '', offset: 0 };
+    await this.append({ stream: name, data, author: { kind: 'id', id: this.#ports.freshName() } });
+  }
+
+  /** Topics whose joins and leaves are followed here. */
+  watched(): string[] {
+    const prefix = streamOf(PRESENCE, null);
+    return [...this.#streams.keys()].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
   }
 
   async #verify(): Promise<void> {

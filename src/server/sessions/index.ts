@@ -8,6 +8,7 @@ import type { Log } from '../../core/log.ts';
 import type { PresentMember } from '../../engine/streams.ts';
 import type { FleetNode } from '../../node/node.ts';
 import { EVERYBODY, frameLimits, INBOX, RESERVED, type Payload } from '../../protocol/frames.ts';
+import { isTooDeep } from '../../protocol/schema.ts';
 import { streamOf } from '../hub/hub.ts';
 import { attachSessions } from './attach.ts';
 import { Door } from './door.ts';
@@ -69,9 +70,9 @@ export function serveSessions(server: HttpServer | HttpsServer, options: Session
   const attachment = attachSessions(server, { node, sessions, settings, door });
   sessions.start();
   return {
-    publish: (topic, value) => sessions.hub.publish(streamOf(checkTopic(topic), null), payloadOf(value)).then(() => {}),
-    sendTo: (user, value) => sessions.hub.publish(streamOf(INBOX, user), payloadOf(value)).then(() => {}),
-    broadcast: (value) => sessions.hub.publish(streamOf(EVERYBODY, null), payloadOf(value)).then(() => {}),
+    publish: async (topic, value) => sessions.hub.publish(streamOf(checkTopic(topic), null), payloadOf(value)),
+    sendTo: async (user, value) => sessions.hub.publish(streamOf(INBOX, user), payloadOf(value)),
+    broadcast: async (value) => sessions.hub.publish(streamOf(EVERYBODY, null), payloadOf(value)),
     handle: (method, handler, given) => sessions.requests.handle(method, handler, given),
     present: (topic) => sessions.presence.present(checkTopic(topic)),
     get count() {
@@ -88,6 +89,8 @@ function payloadOf(value: Value): Payload {
   if (value instanceof Uint8Array) return { bytes: value };
   const json = JSON.stringify(value) as string | undefined;
   if (json === undefined) throw new EvenkeelError('EVENKEEL_BAD_OPTION', `a message must be JSON or bytes, got ${typeof value}`);
+  // Clients refuse what is deeper, and so would every client that it reaches.
+  if (isTooDeep(json)) throw new EvenkeelError('EVENKEEL_LIMIT', `a message must be nested at most ${frameLimits.depth} deep`);
   return { json };
 }
 

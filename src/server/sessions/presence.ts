@@ -73,8 +73,9 @@ export class Presence {
 
   async #refresh(): Promise<void> {
     await this.#reach(async () => {
-      for (const [topic, here] of this.#here) {
-        await Promise.all([...here].map((session) => this.#enter(session, topic)));
+      for (const [topic, here] of this.#here) await Promise.all([...here].map((session) => this.#enter(session, topic)));
+      // Whoever is interested finds out who is gone, each of them once in the fleet.
+      for (const topic of new Set([...this.#here.keys(), ...this.#ports.hub.watched()])) {
         for (const member of await this.#ports.engine.streams.lapsed(topic)) await this.#say(topic, { left: member });
       }
     });

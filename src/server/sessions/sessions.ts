@@ -17,7 +17,7 @@ import { Presence } from './presence.ts';
 import { Requests } from './requests.ts';
 import { SharedSecret } from './secret.ts';
 import { Session, type Hello, type RequestFrame, type SessionHost, type SessionLink } from './session.ts';
-import { readTicket, signTicket } from './ticket.ts';
+import { readTicket, signSlot, signTicket } from './ticket.ts';
 
 export interface SessionsPorts {
   readonly engine: Engine;
@@ -144,10 +144,13 @@ export class Sessions implements SessionHost {
   /** Tells a client to go on elsewhere: with a ticket where the target is known, else by closing. */
   move(session: Session, { target, reason }: Goodbye): void {
     if (session.stage !== 'open' || target === null) return session.end(CloseCode.restart, reason);
-    const expiresAt = this.clock.wallTime() + TICKET_MS;
-    const ticket = signTicket(this.secret, { session: session.id, owner: session.owner, target: target.id, expiresAt });
+    const now = this.clock.wallTime();
+    const ticket = signTicket(this.secret, { session: session.id, owner: session.owner, target: target.id, expiresAt: now + TICKET_MS });
     this.#ports.tally.moves++;
-    session.tell({ type: 'move', url: this.#ports.urlOf(target.address), ticket, withinMs: this.#ports.moveMs });
+    // The plan has left room for it: its handshake goes first.
+    const url = this.#ports.urlOf(target.address);
+    const slot = `${url.includes('?') ? '&' : '?'}slot=${signSlot(this.secret, now)}`;
+    session.tell({ type: 'move', url: url + slot, ticket, withinMs: this.#ports.moveMs });
   }
 
   async greet(session: Session, hello: Hello): Promise<void> {
