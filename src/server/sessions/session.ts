@@ -9,6 +9,7 @@ import { RESERVED, type ClientFrame, type Codec, type Payload, type ServerFrame,
 import { dataOf, type Follower, type Packed, type Packer } from '../hub/follower.ts';
 import { streamOf, type Hub } from '../hub/hub.ts';
 import type { LiveStream } from '../hub/live-stream.ts';
+import { Missed } from './missed.ts';
 import type { SessionsSettings, Wish } from './options.ts';
 
 /** One link as its session sees it: a WebSocket, or a virtual one. */
@@ -83,8 +84,8 @@ export class Session implements Follower {
   #stalledAt = 0;
   #out: ServerFrame[] = [];
   #acks: Map<string, number> | null = null;
-  /** By topic: the number that must come next because something was missed. */
-  #awaited: Map<string, number> | null = null;
+  /** Made when something is missing; most sessions never need it. */
+  #missed: Missed | null = null;
   /** Frames that came while an earlier one was still being handled. */
   #waiting: ClientFrame[] | null = null;
   #underWay = 0;
@@ -265,12 +266,7 @@ export class Session implements Follower {
 
   #publish(frame: ClientFrame & { readonly type: 'publish' }): void | Promise<void> {
     const { topic, number, payload } = frame;
-    const awaited = this.#awaited?.get(topic);
-    if (awaited !== undefined) {
-      // What was sent before the client heard of the hole.
-      if (number !== awaited) return;
-      this.#awaited?.delete(topic);
-    }
+    if (this.#missed?.admits(topic, number) === false) return;
     if (sizeOf(payload) > this.#host.settings.messageBytes) {
       return this.#refuse(frame, 413, `a message must be at most ${this.#host.settings.messageBytes} bytes`);
     }
@@ -290,7 +286,7 @@ export class Session implements Follower {
   }
 
   #lost(topic: string, range: { readonly from: number; readonly to: number }): void {
-    this.#awaited?.delete(topic);
+    this.#missed?.forget(topic);
     this.#begin(this.#settle(topic, range.to, this.#host.skip(this, streamOf(topic, null), range)));
   }
 
@@ -310,17 +306,14 @@ export class Session implements Follower {
   }
 
   #expect(topic: string, number: number): void {
-    const awaited = (this.#awaited ??= new Map<string, number>());
-    const before = awaited.get(topic);
-    if (before !== undefined && before <= number) return;
-    awaited.set(topic, number);
-    this.tell({ type: 'expected', topic, number });
+    this.#missed ??= new Missed();
+    if (this.#missed.miss(topic, number)) this.tell({ type: 'expected', topic, number });
   }
 
   /** One ack for all messages of a topic in this turn. */
   #ack(topic: string, number: number): void {
-    const awaited = this.#awaited?.get(topic);
-    if (awaited !== undefined && awaited <= number) this.#awaited?.delete(topic);
+    const dropped = this.#missed?.taken(topic, number) ?? null;
+    if (dropped !== null) this.tell({ type: 'expected', topic, number: dropped });
     if (this.#acks === null) {
       this.#acks = new Map<string, number>();
       if (this.#out.length === 0) this.#host.defer(() => this.#flush());
