@@ -107,7 +107,10 @@ class NodeEngine implements Engine {
     this.#shared = shared;
     this.#node = node;
     this.#process = process;
-    const through = (name: string) => (...args: unknown[]) => this.#call(() => (shared.inner.streams as unknown as Calls)[name](...args));
+    const through =
+      (name: string) =>
+      (...args: unknown[]) =>
+        this.#call(() => (shared.inner.streams as unknown as Calls)[name](...args));
     const names = ['append', 'read', 'tops', 'claim', 'keepSessions', 'endSession', 'skipNumbers', 'saveReply', 'findReply', 'enter', 'leave', 'present'];
     const calls = Object.fromEntries([...names, 'lapsed'].map((name) => [name, through(name)]));
     this.streams = { ...(calls as unknown as Streams), tail: (stream, listener) => this.#tail(stream, listener) };

@@ -148,7 +148,11 @@ export class Witness {
   #take(stream: number, { value, position }: Message): void {
     const { p, s, n } = value as { p?: unknown; s?: unknown; n?: unknown };
     const isOurs = typeof p === 'number' && typeof n === 'number' && s === stream;
-    this.#options.notes.judge.deliver(stream, this.name, { position: this.#options.notes.place(position), publisher: isOurs ? p : NOBODY, number: isOurs ? n : 1 });
+    this.#options.notes.judge.deliver(stream, this.name, {
+      position: this.#options.notes.place(position),
+      publisher: isOurs ? p : NOBODY,
+      number: isOurs ? n : 1,
+    });
   }
 
   #outcomeOf(error: unknown): Outcome {
