@@ -67,6 +67,10 @@ export function worldOf(seed: number): World {
   // Few kinds many times find other mistakes than all kinds together.
   const some = new Set(Array.from({ length: kinds }, () => faults[below(random, faults.length)].kind));
   const extra = random.next() < 0.1 ? [{ kind: 'forget', atMs: momentOf(random) } as const] : [];
+  const historyCount = pick(random, [ALL, ALL, ALL, 10]);
+  // What nobody sees has no known place, so that who was away cannot be told from who missed it.
+  const mayGo = historyCount === ALL && extra.length === 0;
+  const happens = ({ kind }: Fault): boolean => (mayGo || (kind !== 'leave' && kind !== 'close')) && (kinds === 20 || some.has(kind));
   return {
     seed,
     nodes,
@@ -76,13 +80,13 @@ export function worldOf(seed: number): World {
     turnsPerS: pick(random, [2, 10, 40]),
     latencyMs: pick(random, [1, 10, 200]),
     resumeMs: pick(random, [LONG_MS, LONG_MS, 5_000]),
-    historyCount: pick(random, [ALL, ALL, ALL, 10]),
+    historyCount,
     unsentBytes: pick(random, [1_000_000, 500]),
     asyncHooks: random.next() < 0.3,
     refusing: random.next() < 0.2,
     balanced: random.next() < 0.5,
     skewMs: Array.from({ length: nodes }, () => pick(random, [0, 500, -500, 60_000])),
-    faults: [...faults.filter(({ kind }) => kinds === 20 || some.has(kind)), ...extra].sort((a, b) => a.atMs - b.atMs),
+    faults: [...faults.filter(happens), ...extra].sort((a, b) => a.atMs - b.atMs),
   };
 }
 
