@@ -1,6 +1,6 @@
 // The engine of simulated sessions: the engine in memory behind a network that fails, stands still, is late, drops what tails
 // bring, and forgets. Its calls belong to the process that makes them, and wait with it.
-import type { VirtualClock } from '../../core/clock.ts';
+import type { Timer, VirtualClock } from '../../core/clock.ts';
 import { EvenkeelError } from '../../core/errors.ts';
 import { Event, rethrow } from '../../core/event.ts';
 import type { Random } from '../../core/random.ts';
@@ -168,11 +168,11 @@ class NodeEngine implements Engine {
         const standsMs = faults.stoodUntil - clock.now();
         if (standsMs > 0) return void clock.after(standsMs, begin);
         act().then(
-          (value) => this.#answer(() => (fate === 'after' ? reject(unreachable()) : resolve(value))),
-          (error: unknown) => this.#answer(() => reject(error)),
+          (value) => this.#answer(limit, () => (fate === 'after' ? reject(unreachable()) : resolve(value))),
+          (error: unknown) => this.#answer(limit, () => reject(error)),
         );
       };
-      this.#process.after(LIMIT_MS, () => reject(unreachable()));
+      const limit = this.#process.after(LIMIT_MS, () => reject(unreachable()));
       if (late > 0) return void clock.after(late, begin);
       this.#sentAt = Math.max(this.#sentAt + TURN_MS, clock.now() + this.#latencyMs());
       const delayMs = this.#sentAt - clock.now();
@@ -182,10 +182,15 @@ class NodeEngine implements Engine {
     });
   }
 
-  #answer(task: () => void): void {
+  #answer(limit: Timer, task: () => void): void {
     const { clock } = this.#shared;
     this.#answeredAt = Math.max(this.#answeredAt + TURN_MS, clock.now() + this.#latencyMs());
-    clock.after(this.#answeredAt - clock.now(), () => this.#process.run(task));
+    clock.after(this.#answeredAt - clock.now(), () =>
+      this.#process.run(() => {
+        limit.cancel();
+        task();
+      }),
+    );
   }
 
   #fate(): Failing | null {

@@ -2,6 +2,8 @@
 import { runWorld, type Violation } from './run.ts';
 import { worldOf, type World } from './world.ts';
 
+export { runWorld } from './run.ts';
+
 export interface Found {
   readonly world: World;
   readonly violation: Violation;
