@@ -279,10 +279,13 @@ export class Session implements Follower {
     });
   }
 
-  /** A message that will not be published: its number counts as taken all the same. */
+  /**
+   * A message that will not be published: its number counts as taken all the same. Told before the engine has counted it: were its
+   * answer lost, the client would not be asked for this number again, and never hear of it.
+   */
   #refuse({ topic, number }: { readonly topic: string; readonly number: number }, code: number, message: string): void {
-    const skipped = this.#host.skip(this, streamOf(topic, null), { from: number, to: number });
-    this.#begin(this.#settle(topic, number, skipped, () => this.tell({ type: 'refused', topic, number, code, message })));
+    this.tell({ type: 'refused', topic, number, code, message });
+    this.#begin(this.#settle(topic, number, this.#host.skip(this, streamOf(topic, null), { from: number, to: number }), () => {}));
   }
 
   #lost(topic: string, range: { readonly from: number; readonly to: number }): void {
@@ -295,7 +298,10 @@ export class Session implements Follower {
       const result = await appended;
       if (result.kind === 'hole') this.#expect(topic, result.expected);
       else if (result.kind === 'fenced') this.#host.fenced(this);
-      else done();
+      else {
+        this.#taken(topic, number);
+        done();
+      }
     } catch (error) {
       if (!EvenkeelError.is(error)) throw error;
       if (error.code === 'EVENKEEL_LIMIT') return this.tell({ type: 'refused', topic, number, code: 429, message: error.message });
@@ -310,10 +316,14 @@ export class Session implements Follower {
     if (this.#missed.miss(topic, number)) this.tell({ type: 'expected', topic, number });
   }
 
-  /** One ack for all messages of a topic in this turn. */
-  #ack(topic: string, number: number): void {
+  /** Everything up to `number` is taken: what was dropped beyond it has to come again. */
+  #taken(topic: string, number: number): void {
     const dropped = this.#missed?.taken(topic, number) ?? null;
     if (dropped !== null) this.tell({ type: 'expected', topic, number: dropped });
+  }
+
+  /** One ack for all messages of a topic in this turn. */
+  #ack(topic: string, number: number): void {
     if (this.#acks === null) {
       this.#acks = new Map<string, number>();
       if (this.#out.length === 0) this.#host.defer(() => this.#flush());
