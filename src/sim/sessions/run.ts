@@ -70,7 +70,7 @@ class Run {
 
   async toItsEnd(): Promise<Violation | null> {
     const { faults, topics } = this.#world;
-    for (const { witness } of this.#people) for (let topic = 0; topic < topics; topic++) witness.follow(topic);
+    for (const { witness } of this.#people) for (let topic = 0; topic < topics; topic++) witness.follow(topic, 0);
     for (const fault of faults) this.#clock.after(fault.atMs, () => this.#happen(fault));
     this.#clock.after(times.beginMs, () => this.#turn());
     await this.#clock.advanceAsync(times.disturbedMs);
@@ -192,7 +192,7 @@ class Run {
         // Somebody has to be there all the time: what nobody saw has no place.
         if (fault.client === 0) return;
         process.run(() => witness.leave(fault.topic));
-        return later(fault.forMs, () => process.run(() => witness.follow(fault.topic)));
+        return later(fault.forMs, () => process.run(() => witness.follow(fault.topic, this.#world.history)));
       }
       case 'close': {
         const { process, witness } = this.#people[fault.client];

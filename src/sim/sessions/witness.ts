@@ -67,10 +67,10 @@ export class Witness {
     this.complaint ??= `client ${this.name}: ${what}`;
   }
 
-  /** Visible to others. */
-  follow(stream: number): void {
+  /** Visible to others; begins with the last `history` messages. */
+  follow(stream: number, history: number): void {
     if (this.isDone || this.subscriptions.has(stream)) return;
-    const subscription = this.client.subscribe(this.#options.topicOf(stream), { presence: true });
+    const subscription = this.client.subscribe(this.#options.topicOf(stream), { presence: true, history });
     this.subscriptions.set(stream, subscription);
     this.#watch(stream, subscription);
   }

@@ -40,6 +40,8 @@ export interface World {
   readonly resumeMs: number;
   readonly historyCount: number;
   readonly unsentBytes: number;
+  /** Messages that somebody who comes back to a topic asks for. */
+  readonly history: number;
   /** Hooks of the application answer later. */
   readonly asyncHooks: boolean;
   /** Each client may not publish on one of the topics. */
@@ -82,6 +84,7 @@ export function worldOf(seed: number): World {
     resumeMs: pick(random, [LONG_MS, LONG_MS, 5_000]),
     historyCount,
     unsentBytes: pick(random, [1_000_000, 500]),
+    history: pick(random, [0, 5]),
     asyncHooks: random.next() < 0.3,
     refusing: random.next() < 0.2,
     balanced: random.next() < 0.5,
