@@ -11,8 +11,9 @@ import { streamOf, type Hub } from '../hub/hub.ts';
 import type { LiveStream } from '../hub/live-stream.ts';
 import { Held, Intake } from './intake.ts';
 import type { Hello, RequestFrame, SessionLink } from './link.ts';
+import { Missed } from './missed.ts';
 import type { SessionsSettings, Wish } from './options.ts';
-import { countsFromOne, isOwn, isReserved, isTooBig } from './rules.ts';
+import { countsFromOne, isOwn, isReserved, isTooBig, type Outcome } from './rules.ts';
 
 /** What a session asks of its node. */
 export interface SessionHost {
@@ -36,14 +37,6 @@ export interface SessionHost {
   enter(session: Session, topic: string): void;
   leave(session: Session, topic: string): void;
   present(session: Session, topic: string): Promise<ServerFrame>;
-}
-
-/** What is to be done when an append or a skip is settled. */
-interface Outcome {
-  readonly appended: Promise<Appended>;
-  readonly done: () => void;
-  /** A limit of the engine is in the way; it will be tomorrow. */
-  readonly limited: (message: string) => void;
 }
 
 export type SessionStage =
@@ -80,8 +73,8 @@ export class Session implements Follower {
   #stalledAt = 0;
   #out: ServerFrame[] = [];
   #acks: Map<string, number> | null = null;
-  /** By topic: the number that must come next because something was missed. */
-  #awaited: Map<string, number> | null = null;
+  /** Made when something is missing; most sessions never need it. */
+  #missed: Missed | null = null;
   /** Frames that came while an earlier one was still being handled. */
   #waiting: ClientFrame[] | null = null;
   #underWay = 0;
@@ -291,12 +284,7 @@ export class Session implements Follower {
 
   #publish(frame: ClientFrame & { readonly type: 'publish' }): void | Promise<void> {
     const { topic, number, payload } = frame;
-    const awaited = this.#awaited?.get(topic);
-    if (awaited !== undefined) {
-      // What was sent before the client heard of the hole.
-      if (number !== awaited) return;
-      this.#awaited?.delete(topic);
-    }
+    if (this.#missed?.admits(topic, number) === false) return;
     if (isTooBig(payload, this.#host.settings.messageBytes)) {
       return this.#refuse(frame, 413, `a message must be at most ${this.#host.settings.messageBytes} bytes`);
     }
@@ -306,32 +294,39 @@ export class Session implements Follower {
       const author = { kind: 'session', session: this.id, owner: this.owner, number } as const;
       const appended = this.#host.hub.append({ stream: streamOf(topic, null), data: dataOf(payload), author });
       const done = (): void => this.#ack(topic, number);
-      this.#begin(this.#settle(topic, number, { appended, done, limited: (message) => this.#refuse(frame, 429, message) }));
+      this.#begin(this.#settle(topic, number, { appended, upTo: number, done, limited: (message) => this.#refuse(frame, 429, message) }));
     });
   }
 
-  /** A message that will not be published: its number counts as taken all the same. */
+  /**
+   * A message that will not be published: its number counts as taken all the same. Told before the engine has counted it: were its
+   * answer lost, the client would not be asked for this number again, and never hear of it.
+   */
   #refuse({ topic, number }: { readonly topic: string; readonly number: number }, code: number, message: string): void {
+    this.tell({ type: 'refused', topic, number, code, message });
     const appended = this.#host.skip(this, streamOf(topic, null), { from: number, to: number });
-    const done = (): void => this.tell({ type: 'refused', topic, number, code, message });
-    this.#begin(this.#settle(topic, number, { appended, done, limited: done }));
+    const nothing = (): void => {};
+    this.#begin(this.#settle(topic, number, { appended, upTo: number, done: nothing, limited: nothing }));
   }
 
   #lost(topic: string, range: { readonly from: number; readonly to: number }): void {
-    this.#awaited?.delete(topic);
+    this.#missed?.forget(topic);
     const { from, to } = range;
     const appended = this.#host.skip(this, streamOf(topic, null), { from, to });
     const limited = (message: string): void => this.tell({ type: 'refused', topic, number: to, code: 429, message });
-    this.#begin(this.#settle(topic, from, { appended, done: () => this.#ack(topic, to), limited }));
+    this.#begin(this.#settle(topic, from, { appended, upTo: to, done: () => this.#ack(topic, to), limited }));
   }
 
   /** `number`: where to begin again when it is not known whether it took effect. */
-  async #settle(topic: string, number: number, { appended, done, limited }: Outcome): Promise<void> {
+  async #settle(topic: string, number: number, { appended, upTo, done, limited }: Outcome): Promise<void> {
     try {
       const result = await appended;
       if (result.kind === 'hole') this.#expect(topic, result.expected);
       else if (result.kind === 'fenced') this.#host.fenced(this);
-      else done();
+      else {
+        this.#reached(topic, upTo);
+        done();
+      }
     } catch (error) {
       if (!EvenkeelError.is(error)) throw error;
       if (error.code === 'EVENKEEL_LIMIT') return limited(error.message);
@@ -342,18 +337,19 @@ export class Session implements Follower {
   }
 
   #expect(topic: string, number: number): void {
-    const awaited = (this.#awaited ??= new Map<string, number>());
-    const before = awaited.get(topic);
-    if (before !== undefined && before <= number) return;
-    if (awaited.size >= AWAITED && before === undefined) return this.end(CloseCode.tooMany, `numbers are missing on more than ${AWAITED} topics`);
-    awaited.set(topic, number);
-    this.tell({ type: 'expected', topic, number });
+    this.#missed ??= new Missed();
+    if (this.#missed.topics >= AWAITED) return this.end(CloseCode.tooMany, `numbers are missing on more than ${AWAITED} topics`);
+    if (this.#missed.miss(topic, number)) this.tell({ type: 'expected', topic, number });
+  }
+
+  /** Everything up to `number` is taken: what was dropped beyond it has to come again. */
+  #reached(topic: string, number: number): void {
+    const dropped = this.#missed?.taken(topic, number) ?? null;
+    if (dropped !== null) this.tell({ type: 'expected', topic, number: dropped });
   }
 
   /** One ack for all messages of a topic in this turn. */
   #ack(topic: string, number: number): void {
-    const awaited = this.#awaited?.get(topic);
-    if (awaited !== undefined && awaited <= number) this.#awaited?.delete(topic);
     if (this.#acks === null) {
       this.#acks = new Map<string, number>();
       if (this.#out.length === 0) this.#host.defer(() => this.#flush());

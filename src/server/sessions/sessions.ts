@@ -16,9 +16,9 @@ import type { Knock, SessionsSettings } from './options.ts';
 import { Presence } from './presence.ts';
 import { Requests } from './requests.ts';
 import { SharedSecret } from './secret.ts';
+import { VITALS_METHOD, vitalsHandler } from './vitals.ts';
 import type { Hello, RequestFrame, SessionLink } from './link.ts';
 import { Session, type SessionHost } from './session.ts';
-import { VITALS_METHOD, vitalsHandler } from './vitals.ts';
 import { readTicket, signSlot, signTicket } from './ticket.ts';
 
 export interface SessionsPorts {
