@@ -24,6 +24,16 @@ export function checkName(name: string): void {
     throw new ClientError('badValue', `a name has 1 to ${frameLimits.nameChars} characters, not ${name.length}`);
 }
 
+/** A message or a request that waits for the fleet. It is settled once. */
+export interface Held<T> {
+  /** 0 until it is sent for the first time. */
+  number: number;
+  readonly payload: Payload;
+  readonly bytes: number;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: ClientError) => void;
+}
+
 /** Messages and bytes that may wait for the fleet; shared by messages and requests. */
 export class Allowance {
   #messages: number;
@@ -34,17 +44,19 @@ export class Allowance {
     this.#bytes = bytes;
   }
 
-  /** Answers with the bytes to give back. Throws when there is no room. */
-  take(payload: Payload): number {
+  /** Hands what waits to `keep`; what it takes is given back when that is resolved or rejected. Throws when there is no room. */
+  hold<T>(payload: Payload, keep: (held: Held<T>) => void): Promise<T> {
     const bytes = 'bytes' in payload ? payload.bytes.length : encoder.encode(payload.json).length;
     if (this.#messages < 1 || this.#bytes < bytes) throw new ClientError('full', `the outbox has room for ${this.#messages} messages and ${this.#bytes} bytes`);
     this.#messages--;
     this.#bytes -= bytes;
-    return bytes;
-  }
-
-  give(bytes: number): void {
-    this.#messages++;
-    this.#bytes += bytes;
+    const giving =
+      <V>(settle: (value: V) => void) =>
+      (value: V): void => {
+        this.#messages++;
+        this.#bytes += bytes;
+        settle(value);
+      };
+    return new Promise((resolve, reject) => keep({ number: 0, payload, bytes, resolve: giving(resolve), reject: giving(reject) }));
   }
 }
