@@ -13,8 +13,10 @@ export function locate(
   pick: (urls: readonly string[]) => string,
   tell: { found(located: Located): void; failed(error: unknown): void },
 ): void {
-  const found = (endpoint: Endpoint, fallback: string | undefined): void =>
-    typeof endpoint === 'string' ? tell.found({ url: endpoint, token: fallback }) : tell.found({ url: endpoint.url, token: endpoint.token ?? fallback });
+  const found = (endpoint: Endpoint, fallback: string | undefined): void => {
+    const { url, token = fallback } = typeof endpoint === 'string' ? { url: endpoint } : endpoint;
+    tell.found({ url, token });
+  };
   try {
     const endpoint = typeof url === 'function' ? (at ?? url()) : (at ?? pick(typeof url === 'string' ? [url] : url));
     const shown = typeof token === 'function' ? token() : token;
@@ -33,7 +35,7 @@ export function addressOf(url: string, from: string | undefined, slot: string | 
   const address = new URL(url, from ?? (globalThis as { location?: { href: string } }).location?.href);
   // http becomes ws, https wss.
   address.protocol = address.protocol.replace('http', 'ws');
-  if (address.protocol === 'ws:' && from?.startsWith('wss:') === true) throw new Error(`${url} is not encrypted, the link that it continues is`);
+  if (address.protocol === 'ws:' && from?.startsWith('wss:')) throw new Error(`${url} is not encrypted, the link that it continues is`);
   if (slot !== undefined) address.searchParams.set('slot', slot);
   return address.href;
 }

@@ -331,13 +331,13 @@ export class Client {
   }
 
   #publication(wire: Wire, frame: Extract<ServerFrame, { readonly type: 'publication' }>): void {
-    const { topic, epoch, offset, payload } = frame;
+    const { topic, offset, payload } = frame;
     const stream = this.#streams.get(topic);
     const moved = stream?.advance(wire.number, frame);
     if (stream === undefined || moved === false) return;
     if (moved === 'hole') return wire.send([stream.ask()]);
     try {
-      stream.deliver({ topic, value: fromPayload(payload), position: { epoch, offset } });
+      stream.deliver(fromPayload(payload));
     } catch (error) {
       this.#errorEvent.emit(notJson(`message ${offset} on ${topic}`, error));
     }
