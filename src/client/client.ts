@@ -76,8 +76,8 @@ export class Client {
     this.#outbox = new Outbox(allowance);
     this.#requests = new Requests(allowance, settings.clock);
     this.#holes = new Holes(settings.clock, (topic, number) => this.#fill(topic, number));
-    this.inbox = this.#follow(INBOX);
-    this.everybody = this.#follow(EVERYBODY);
+    this.inbox = new Subscriber(this.#follow(INBOX), () => {});
+    this.everybody = new Subscriber(this.#follow(EVERYBODY), () => {});
     const move = (type: 'offline' | 'awake' | 'close') => () => this.#move({ type });
     this.#page = settings.page({ offline: move('offline'), awake: move('awake'), gone: move('close') });
     // Not at once: listeners come first.
@@ -99,18 +99,14 @@ export class Client {
    */
   subscribe(topic: string, options: SubscribeOptions = {}, listener?: (message: Message) => void): Subscription {
     this.#guard(topic);
-    let stream = this.#streams.get(topic);
-    const isNew = stream === undefined || stream.state.kind === 'ended';
-    if (stream === undefined || isNew) {
-      const start: Start = options.after === undefined ? { history: options.history ?? 0 } : { after: options.after };
-      stream = new Stream(topic, start, options.presence ?? false);
-      this.#streams.set(topic, stream);
-    }
+    const known = this.#streams.get(topic);
+    const isKnown = known !== undefined && known.state.kind !== 'ended';
+    const stream = isKnown ? known : this.#follow(topic, options.after === undefined ? { history: options.history ?? 0 } : { after: options.after });
     const subscriber = new Subscriber(stream, () => this.#leave(stream));
     if (listener !== undefined) subscriber.onMessage(listener);
-    const raised = options.presence === true && !stream.presence;
-    if (raised) stream.presence = true;
-    if (isNew || raised) this.#send(() => [stream.ask()]);
+    const isRaised = options.presence === true && !stream.presence;
+    stream.presence ||= isRaised;
+    if (!isKnown || isRaised) this.#send(() => [stream.ask()]);
     return subscriber;
   }
 
@@ -210,8 +206,9 @@ export class Client {
         wire.open(links, addressOf(url, from, slot));
       },
       failed: (error) => {
-        this.#errorEvent.emit(new ClientError('noEndpoint', `no link: ${String(error)}`, undefined, error));
-        wire.giveUp(String(error));
+        const reason = `no link: ${String(error)}`;
+        this.#errorEvent.emit(new ClientError('noEndpoint', reason, undefined, error));
+        wire.giveUp(reason);
       },
     });
   }
@@ -372,10 +369,10 @@ export class Client {
     });
   }
 
-  #follow(topic: string): Subscription {
-    const stream = new Stream(topic, { history: 0 }, false);
+  #follow(topic: string, start: Start = { history: 0 }): Stream {
+    const stream = new Stream(topic, start);
     this.#streams.set(topic, stream);
-    return new Subscriber(stream, () => {});
+    return stream;
   }
 
   /** Nobody listens any more. */

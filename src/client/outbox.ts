@@ -4,6 +4,7 @@ import { tooBig, undecided, type ClientError } from './errors.ts';
 import type { Allowance, Held } from './payload.ts';
 
 type Item = Held<void>;
+type Publish = Extract<ClientFrame, { readonly type: 'publish' }>;
 
 interface Queue {
   /** The last number that was given. */
@@ -40,7 +41,7 @@ export class Outbox {
   }
 
   /** Frames of what was sent from this number on. */
-  from(topic: string, from: number): ClientFrame[] {
+  from(topic: string, from: number): Publish[] {
     const items = this.#queues.get(topic)?.items.filter(({ number }) => number >= from) ?? [];
     return items.map(({ number, payload }) => ({ type: 'publish', topic, number, payload }));
   }
@@ -77,7 +78,7 @@ export class Outbox {
   /** What to say when the node misses `number`: `lost` for what is not held any more, then the rest. */
   missing(topic: string, number: number): ClientFrame[] {
     const held = this.from(topic, number);
-    const first = held[0]?.type === 'publish' ? held[0].number : (this.#queues.get(topic)?.last ?? 0) + 1;
+    const first = held[0]?.number ?? (this.#queues.get(topic)?.last ?? 0) + 1;
     return first > number ? [{ type: 'lost', topic, from: number, to: first - 1 }, ...held] : held;
   }
 

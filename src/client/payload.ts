@@ -19,6 +19,8 @@ export function toPayload(value: unknown): Payload {
 /** Throws where another client sent text that is not JSON. */
 export const fromPayload = (payload: Payload): unknown => ('bytes' in payload ? payload.bytes : JSON.parse(payload.json));
 
+export const sizeOf = (payload: Payload): number => ('bytes' in payload ? payload.bytes : encoder.encode(payload.json)).length;
+
 export function checkName(name: string): void {
   if (name === '' || name.length > frameLimits.nameChars)
     throw new ClientError('badValue', `a name has 1 to ${frameLimits.nameChars} characters, not ${name.length}`);
@@ -46,7 +48,7 @@ export class Allowance {
 
   /** Hands what waits to `keep`; what it takes is given back when that is resolved or rejected. Throws when there is no room. */
   hold<T>(payload: Payload, keep: (held: Held<T>) => void): Promise<T> {
-    const bytes = 'bytes' in payload ? payload.bytes.length : encoder.encode(payload.json).length;
+    const bytes = sizeOf(payload);
     if (this.#messages < 1 || this.#bytes < bytes) throw new ClientError('full', `the outbox has room for ${this.#messages} messages and ${this.#bytes} bytes`);
     this.#messages--;
     this.#bytes -= bytes;

@@ -85,8 +85,8 @@ export class Requests {
 
   /** All replies up to this number have come, or are not waited for any more. */
   #settled(): number {
-    for (const { number } of this.#pending) if (number > 0) return number - 1;
-    return this.#last;
+    const [first] = this.#pending;
+    return (first?.number || this.#last + 1) - 1;
   }
 
   /** Not waited for any more: to be settled at once. */

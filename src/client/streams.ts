@@ -56,14 +56,13 @@ export class Stream {
   /** The number of the link that brings it. Others are not listened to: so nothing is reordered between links. */
   source = 0;
   /** Joins the topic visibly. */
-  presence: boolean;
+  presence = false;
   readonly subscribers: Set<Subscriber> = new Set();
   readonly #start: Start;
 
-  constructor(topic: string, start: Start, presence: boolean) {
+  constructor(topic: string, start: Start) {
     this.topic = topic;
     this.position = 'after' in start ? start.after : null;
-    this.presence = presence;
     this.#start = start;
   }
 
