@@ -1,7 +1,8 @@
 // What the application published and the fleet has not acknowledged: numbered per topic when first sent, kept until taken, bounded.
-import type { ClientFrame, Numbered, Payload } from '../protocol/frames.ts';
+import type { ClientFrame, Payload } from '../protocol/frames.ts';
 import { tooBig, undecided, type ClientError } from './errors.ts';
 import type { Allowance, Held } from './payload.ts';
+import type { Undecided } from './told.ts';
 
 type Item = Held<void>;
 type Publish = Extract<ClientFrame, { readonly type: 'publish' }>;
@@ -55,24 +56,17 @@ export class Outbox {
     for (const item of this.#take(topic, ({ number }) => number > 0 && number === refused)) item.reject(error);
   }
 
-  /** The session goes on: what the fleet took is settled; frames of all the rest, in order. */
-  resume(numbers: readonly Numbered[], messageBytes: number): ClientFrame[] {
-    for (const { topic, number } of numbers) this.taken(topic, number);
-    return this.#all(messageBytes);
-  }
-
-  /** The session is over: what was sent is undecided, and told to `tell`; frames of all the rest, numbered from 1. */
-  restart(messageBytes: number, tell: (topic: string, error: ClientError) => void): ClientFrame[] {
+  /** The session is over: what was sent is undecided, and told to `tell`; the rest will be numbered from 1. */
+  restart(tell: (undecided: Undecided) => void): void {
     for (const [topic, queue] of this.#queues) {
       queue.last = 0;
       for (const item of this.#take(topic, ({ number }) => number > 0)) {
         const error = undecided(`message ${item.number} on ${topic}`);
         item.reject(error);
-        tell(topic, error);
+        tell({ kind: 'message', name: topic, error });
       }
       if (queue.items.length === 0) this.#queues.delete(topic);
     }
-    return this.#all(messageBytes);
   }
 
   /** What to say when the node misses `number`: `lost` for what is not held any more, then the rest. */
@@ -87,7 +81,8 @@ export class Outbox {
     this.#queues.clear();
   }
 
-  #all(messageBytes: number): ClientFrame[] {
+  /** Frames of all, in order: what was sent, then what was not. What exceeds `messageBytes` is rejected instead. */
+  frames(messageBytes: number): ClientFrame[] {
     return [...this.#queues.keys()].flatMap((topic) => {
       this.unsent(topic, messageBytes);
       return this.from(topic, 1);

@@ -4,6 +4,7 @@ import type { ClientClock } from '../host/browser.ts';
 import type { ClientFrame, Payload } from '../protocol/frames.ts';
 import { ClientError, notJson, tooBig, undecided } from './errors.ts';
 import { fromPayload, type Allowance, type Held } from './payload.ts';
+import type { Undecided } from './told.ts';
 
 /** `code` as in HTTP. `data` is undefined where the reply has none. */
 export interface Reply {
@@ -69,13 +70,13 @@ export class Requests {
   }
 
   /** The session is over: what was sent is undecided, and told to `tell`. */
-  restart(tell: (method: string, error: ClientError) => void): void {
+  restart(tell: (undecided: Undecided) => void): void {
     this.#last = 0;
     for (const pending of this.#pending) {
       if (pending.number === 0) continue;
       const error = undecided(`a request to ${pending.method}`);
       this.#drop(pending).reject(error);
-      tell(pending.method, error);
+      tell({ kind: 'request', name: pending.method, error });
     }
   }
 
