@@ -1,7 +1,8 @@
 // What a round trip of 64 bytes costs the server in CPU: a request to a handler of a session against the echo of a bare `ws`
 // server and an acknowledged event of Socket.IO. 200 connections ask again as soon as they are answered, from another process.
-// Server on core 0, clients on core 1; fresh processes in every round, the subjects take turns. CPU of the engine, which is in
-// another process and stores replies where it is asked to, is not counted.
+// Each subject is asked at the same time as a bare server that shares its core, so that whatever slows the machine down slows
+// both; fresh pairs in every round, and two bare servers show what the method itself is worth. Servers on core 0, clients on
+// core 1. CPU of the engine, which is in another process and stores replies where it is asked to, is not counted.
 // Run: node dist/bench/sessions-echo.js [connections] [rounds] [milliseconds]
 import { machine } from './machine.ts';
 import { numbersFrom } from './numbers.ts';
@@ -18,7 +19,7 @@ interface Variant extends Subject {
   readonly bar: number | null;
 }
 
-const BARE: Variant = { name: 'ws', kind: 'ws', dialect: 'ws', method: '', bar: null };
+const BARE: Variant = { name: 'ws, once more', kind: 'ws', dialect: 'ws', method: '', bar: null };
 const VARIANTS: readonly Variant[] = [
   BARE,
   { name: 'sessions, JSON', kind: 'evenkeel', dialect: 'json', method: UNSTORED, bar: BAR },
@@ -32,36 +33,58 @@ interface Result {
   readonly perS: number;
 }
 
-async function measure(variant: Variant, connections: number, ms: number): Promise<Result> {
-  const pair = await Pair.start(variant);
-  await pair.open(connections);
-  // Until its code is compiled.
-  await pair.echo(ms >> 1, variant.method);
-  const { told, cpuUs } = await pair.echo(ms, variant.method);
-  await pair.stop();
-  return { cpuUs: cpuUs / told.roundTrips, perS: told.roundTrips / (told.ms / 1_000) };
+interface Compared {
+  readonly bare: Result;
+  readonly its: Result;
+}
+
+async function measure(variant: Variant, connections: number, ms: number): Promise<Compared> {
+  const pairs = await Promise.all([BARE, variant].map((subject) => Pair.start(subject)));
+  await Promise.all(pairs.map((pair) => pair.open(connections)));
+  const echo = (): Promise<Result[]> =>
+    Promise.all(
+      pairs.map(async (pair) => {
+        const { told, cpuUs } = await pair.echo(ms, variant.method);
+        return { cpuUs: cpuUs / told.roundTrips, perS: told.roundTrips / (told.ms / 1_000) };
+      }),
+    );
+  // Until their code is compiled.
+  await echo();
+  const [bare, its] = await echo();
+  await Promise.all(pairs.map((pair) => pair.stop()));
+  return { bare, its };
 }
 
 mustHave('taskset');
 const [connections, rounds, ms] = numbersFrom(process.argv.slice(2), [200, 5, 2_000]);
 console.log(machine());
 console.log(`${connections} connections, ${rounds} rounds of ${ms} ms; median (least to most)`);
-const results = new Map<Variant, Result[]>(VARIANTS.map((variant) => [variant, []]));
+const results = new Map<Variant, Compared[]>(VARIANTS.map((variant) => [variant, []]));
 for (let round = 0; round < rounds; round++) {
   for (const [variant, told] of results) told.push(await measure(variant, connections, ms));
 }
-const of = (variant: Variant, what: keyof Result): number[] => (results.get(variant) ?? []).map((result) => result[what]);
-const ratios = (variant: Variant): number[] => of(variant, 'cpuUs').map((us, round) => us / of(BARE, 'cpuUs')[round]);
+const of = (variant: Variant, what: (compared: Compared) => number): number[] => (results.get(variant) ?? []).map(what);
+const ratios = (variant: Variant): number[] => of(variant, ({ bare, its }) => its.cpuUs / bare.cpuUs);
 console.table(
   VARIANTS.map((variant) => ({
     server: variant.name,
-    'CPU us/round trip': inWords(of(variant, 'cpuUs'), 2),
+    'ws beside it, CPU us/round trip': inWords(
+      of(variant, ({ bare }) => bare.cpuUs),
+      1,
+    ),
+    'CPU us/round trip': inWords(
+      of(variant, ({ its }) => its.cpuUs),
+      1,
+    ),
     'of ws': inWords(ratios(variant), 2),
-    'round trips/s': inWords(of(variant, 'perS'), 0),
+    'round trips/s': inWords(
+      of(variant, ({ its }) => its.perS),
+      0,
+    ),
   })),
 );
 sayVerdicts(
-  VARIANTS.slice(1).map((variant): Verdict => ({
+  VARIANTS.map((variant): Verdict => ({
     what: `CPU of ${variant.name} / ws`,
     bar: variant.bar === null ? null : { most: variant.bar },
     reached: median(ratios(variant)),

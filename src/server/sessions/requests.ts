@@ -71,17 +71,22 @@ export class Requests {
     this.#handlers.set(method, { handler, once });
   }
 
-  /** Null when the session has moved on: then its new node answers. */
-  async answer(session: Session, request: RequestFrame): Promise<Reply | null> {
-    const { number, settled, method } = request;
+  /** Null when the session has moved on: then its new node answers. A promise only where something is waited for. */
+  answer(session: Session, request: RequestFrame): Reply | null | Promise<Reply | null> {
+    const { number, method } = request;
     const known = this.#handlers.get(method);
     if (known === undefined) return { type: 'reply', number, code: 404, message: `no method '${method}'` };
-    if (!known.once) return this.#run(known.handler, session, request);
+    return known.once ? this.#answerOnce(known.handler, session, request) : this.#run(known.handler, session, request);
+  }
+
+  async #answerOnce(handler: Handler, session: Session, request: RequestFrame): Promise<Reply | null> {
+    const { number, settled, method } = request;
+    const { streams } = this.#engine;
     try {
-      const before = request.again === true ? await this.#engine.streams.findReply(session.id, number) : null;
+      const before = request.again === true ? await streams.findReply(session.id, number) : null;
       if (before !== null) return read(number, before);
-      const reply = await this.#run(known.handler, session, request);
-      const kept = await this.#engine.streams.saveReply(session.id, session.owner, { number, settled, data: write(reply) });
+      const reply = await this.#run(handler, session, request);
+      const kept = await streams.saveReply(session.id, session.owner, { number, settled, data: write(reply) });
       return kept ? reply : null;
     } catch (error) {
       if (!EvenkeelError.is(error)) throw error;
@@ -94,22 +99,37 @@ export class Requests {
     }
   }
 
-  async #run(handler: Handler, session: Session, { number, method, payload }: RequestFrame): Promise<Reply> {
+  /** Never throws or rejects. */
+  #run(handler: Handler, session: Session, { number, method, payload }: RequestFrame): Reply | Promise<Reply> {
     const { user, client } = session;
+    const failed = (error: unknown): Reply => this.#failed(error, { user, client, method }, number);
     try {
       const value: unknown = 'json' in payload ? JSON.parse(payload.json) : payload.bytes;
-      const data = await handler(value, { user, client, method });
-      // JSON can say neither nothing nor a function; both are no data.
-      const json = data instanceof Uint8Array ? undefined : (JSON.stringify(data) as string | undefined);
-      if (json !== undefined) return { type: 'reply', number, code: 200, message: '', payload: { json } };
-      if (!(data instanceof Uint8Array)) return { type: 'reply', number, code: 200, message: '' };
-      return { type: 'reply', number, code: 200, message: '', payload: { bytes: data } };
+      const data = handler(value, { user, client, method });
+      if (!isThenable(data)) return replyOf(number, data);
+      return Promise.resolve(data)
+        .then((data) => replyOf(number, data))
+        .catch(failed);
     } catch (error) {
-      if (error instanceof Refusal) return { type: 'reply', number, code: error.code, message: error.message };
-      this.#log.error({ method, client, error }, 'a handler failed');
-      return { type: 'reply', number, code: 500, message: 'the handler failed' };
+      return failed(error);
     }
   }
+
+  #failed(error: unknown, { method, client }: Asker, number: number): Reply {
+    if (error instanceof Refusal) return { type: 'reply', number, code: error.code, message: error.message };
+    this.#log.error({ method, client, error }, 'a handler failed');
+    return { type: 'reply', number, code: 500, message: 'the handler failed' };
+  }
+}
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as { readonly then?: unknown }).then === 'function';
+
+function replyOf(number: number, data: unknown): Reply {
+  if (data instanceof Uint8Array) return { type: 'reply', number, code: 200, message: '', payload: { bytes: data } };
+  // JSON can say neither nothing nor a function; both are no data.
+  const json = JSON.stringify(data) as string | undefined;
+  return json === undefined ? { type: 'reply', number, code: 200, message: '' } : { type: 'reply', number, code: 200, message: '', payload: { json } };
 }
 
 /** Stored as code, message and payload, in a form that the engine takes: text. */

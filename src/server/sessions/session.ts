@@ -30,8 +30,10 @@ export interface SessionHost {
   tooSlow(session: Session): void;
   /** The client is told that a topic has a gap. */
   gapped(): void;
-  /** The reply to a request, to be sent as it is; null when the session has moved on. */
-  answer(session: Session, request: RequestFrame): Promise<ServerFrame | null>;
+  /** Calls `flush` after what is happening now. */
+  flushSoon(session: Session): void;
+  /** The reply to a request, to be sent as it is; null when the session has moved on. No promise where nothing has to be waited for. */
+  answer(session: Session, request: RequestFrame): ServerFrame | null | Promise<ServerFrame | null>;
   /** The client lost its messages `from`..`to`. */
   skip(session: Session, stream: string, range: { readonly from: number; readonly to: number }): Promise<Appended>;
   enter(session: Session, topic: string): void;
@@ -117,7 +119,7 @@ export class Session implements Follower {
   /** Closes the link because of something; what the session holds is given back by `gone`. */
   end(code: number, reason: string): void {
     if (this.stage === 'closed') return;
-    this.#flush();
+    this.flush();
     this.gone();
     this.link.close(code, reason);
   }
@@ -151,7 +153,7 @@ export class Session implements Follower {
   }
 
   write(packed: Packed): void {
-    this.#flush();
+    this.flush();
     this.link.write(packed);
   }
 
@@ -159,7 +161,7 @@ export class Session implements Follower {
   tell(frame: ServerFrame): void {
     if (this.stage === 'closed') return;
     if (frame.type === 'gap') this.#host.gapped();
-    if (this.#out.push(frame) === 1 && this.#acks === null) this.#host.defer(() => this.#flush());
+    if (this.#out.push(frame) === 1 && this.#acks === null) this.#host.flushSoon(this);
   }
 
   /** Follows a stream for the client. A promise where that begins later. */
@@ -174,8 +176,7 @@ export class Session implements Follower {
   unfollow(topic: string): boolean {
     const index = this.#streams.findIndex((stream) => stream.topic === topic);
     if (index < 0) return false;
-    const [stream] = this.#streams.splice(index, 1);
-    if (stream !== undefined) this.#host.hub.leave(stream, this);
+    for (const stream of this.#streams.splice(index, 1)) this.#host.hub.leave(stream, this);
     return true;
   }
 
@@ -352,7 +353,7 @@ export class Session implements Follower {
   #ack(topic: string, number: number): void {
     if (this.#acks === null) {
       this.#acks = new Map<string, number>();
-      if (this.#out.length === 0) this.#host.defer(() => this.#flush());
+      if (this.#out.length === 0) this.#host.flushSoon(this);
     }
     this.#acks.set(topic, Math.max(number, this.#acks.get(topic) ?? 0));
   }
@@ -362,7 +363,9 @@ export class Session implements Follower {
       const message = `a request must be at most ${this.#host.settings.messageBytes} bytes`;
       return this.tell({ type: 'reply', number: frame.number, code: 413, message });
     }
-    this.#begin(this.#host.answer(this, frame).then((reply) => void (reply !== null && this.tell(reply))));
+    const answer = this.#host.answer(this, frame);
+    if (answer instanceof Promise) this.#begin(answer.then((reply) => void (reply !== null && this.tell(reply))));
+    else if (answer !== null) this.tell(answer);
   }
 
   #begin(work: Promise<void>): void {
@@ -375,14 +378,14 @@ export class Session implements Follower {
   }
 
   #whenAllowed(action: Wish['action'], topic: string, then: (allowed: boolean) => void | Promise<void>): void | Promise<void> {
-    const { authorize } = this.#host.settings;
-    const answer = authorize({ user: this.user, client: this.client, action, topic });
+    const answer = this.#host.settings.authorize({ user: this.user, client: this.client, action, topic });
     // No answer is a no.
     if (typeof answer !== 'object') return then(answer);
     return answer.then((allowed) => (this.stage === 'open' ? then(allowed) : undefined));
   }
 
-  #flush(): void {
+  /** Sends what waits for the end of this turn. */
+  flush(): void {
     const frames = this.#out;
     if (this.#acks !== null) {
       for (const [topic, number] of this.#acks) frames.push({ type: 'ack', topic, number });

@@ -71,6 +71,8 @@ export class Sessions implements SessionHost {
   /** Taken over, and until when they may go on, on the clock. */
   readonly #retired = new Map<Session, number>();
   readonly #timers: Timer[] = [];
+  /** Those that have something to send at the end of this turn. */
+  #unflushed: Session[] = [];
   #inbox: Promise<Inbox> | null = null;
   #othersAdmissionPerS = 0;
   #stopped = false;
@@ -191,7 +193,17 @@ export class Sessions implements SessionHost {
     this.#retire(session, FENCED_MS);
   }
 
-  answer(session: Session, request: RequestFrame): Promise<ServerFrame | null> {
+  /** One task for all of them: most of what a node does for a request is to be woken for it. */
+  flushSoon(session: Session): void {
+    if (this.#unflushed.push(session) > 1) return;
+    this.defer(() => {
+      const all = this.#unflushed;
+      this.#unflushed = [];
+      for (const one of all) one.flush();
+    });
+  }
+
+  answer(session: Session, request: RequestFrame): ServerFrame | null | Promise<ServerFrame | null> {
     return this.requests.answer(session, request);
   }
 
