@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Metrics } from './metrics.ts';
+import { SessionTally } from '../node/session-tally.ts';
 import type { NodeFacts } from './source.ts';
 
 const facts: NodeFacts = {
@@ -18,7 +19,7 @@ const facts: NodeFacts = {
   forced: 1,
   goodbyes: { rebalance: 30, drain: 0, 'max-requests': 7, 'max-age': 0, idle: 0, dead: 2, operator: 0 },
   refusals: { later: 9, refused: 4, address: 0 },
-  sessions: { open: 12, hellos: { resumed: 5, new: 7, over: 1 }, gaps: 2, moves: 3, slow: 0, streams: 4, vitals: {} },
+  sessions: { open: 12, hellos: { resumed: 5, new: 7, over: 1 }, gaps: 2, moves: 3, slow: 0, streams: 4, pages: new SessionTally().pages },
   load: 0.25,
   capacity: 2,
   target: 41.5,

@@ -43,6 +43,31 @@ const counters: readonly Metric[] = [
   { name: 'evenkeel_session_gaps_total', help: 'Times that a client was told that a topic has a gap.', read: (facts) => facts.sessions.gaps },
   { name: 'evenkeel_session_moves_total', help: 'Clients that were told where to go, with a ticket.', read: (facts) => facts.sessions.moves },
   { name: 'evenkeel_session_slow_total', help: 'Links that were closed because their clients did not read.', read: (facts) => facts.sessions.slow },
+  { name: 'evenkeel_page_reports_total', help: 'Reports of pages that measure themselves.', read: ({ sessions }) => sessions.pages.reports },
+  { name: 'evenkeel_page_errors_total', help: 'Uncaught errors and unhandled rejections that pages reported.', read: ({ sessions }) => sessions.pages.errors },
+  { name: 'evenkeel_page_reconnects_total', help: 'Links that pages had to make anew.', read: ({ sessions }) => sessions.pages.reconnects },
+  {
+    name: 'evenkeel_page_events_total',
+    help: 'What the seconds of evenkeel_page_seconds_total were measured of.',
+    label: 'what',
+    read: ({ sessions: { pages } }) => ({
+      long_task: pages.longTasks,
+      round_trip: pages.roundTrips,
+      first_paint: pages.firstPaints,
+      first_contentful_paint: pages.firstContentfulPaints,
+    }),
+  },
+  {
+    name: 'evenkeel_page_seconds_total',
+    help: 'Time that pages reported; over evenkeel_page_events_total it is a mean.',
+    label: 'what',
+    read: ({ sessions: { pages } }) => ({
+      long_task: pages.longTaskMs / 1000,
+      round_trip: pages.roundTripMs / 1000,
+      first_paint: pages.firstPaintMs / 1000,
+      first_contentful_paint: pages.firstContentfulPaintMs / 1000,
+    }),
+  },
   { name: 'evenkeel_bounces_total', help: 'Connections that arrived under a plan while the node was at or above its target.', read: (facts) => facts.bounced },
   { name: 'evenkeel_forced_total', help: "Connections that were cut by a drain's deadline.", read: (facts) => facts.forced },
 ];

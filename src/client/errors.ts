@@ -18,3 +18,11 @@ export class ClientError extends Error {
     this.status = status;
   }
 }
+
+/** It was sent, then the session was lost: it may have taken effect or not. */
+export const undecided = (what: string): ClientError => new ClientError('undecided', `${what} was sent, then the session was lost`);
+
+export const tooBig = (what: string, bytes: number, limit: number): ClientError =>
+  new ClientError('tooBig', `${what} has ${bytes} bytes, at most ${limit} are taken`);
+
+export const notJson = (what: string, cause?: unknown): ClientError => new ClientError('badValue', `${what} is not JSON`, undefined, cause);

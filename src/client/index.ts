@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { jsonCodec } from '../protocol/json.ts';
+import { compactJsonCodec } from './json.ts';
 import { Client } from './client.ts';
 import { ClientError } from './errors.ts';
 import { linksOver, type WebSocketClass } from './link.ts';
@@ -22,5 +22,5 @@ export type { Identity, Lost, Undecided } from './told.ts';
 export function connect(options: ClientOptions): Client {
   const { WebSocket } = globalThis as unknown as { WebSocket?: WebSocketClass };
   if (WebSocket === undefined && options.links === undefined) throw new ClientError('noEndpoint', 'there is no WebSocket here: set `links`');
-  return new Client(settle(options, jsonCodec, linksOver(WebSocket as WebSocketClass)));
+  return new Client(settle(options, compactJsonCodec, linksOver(WebSocket as WebSocketClass)));
 }

@@ -1,10 +1,9 @@
 // What the application may set, with the defaults and their reasons.
 import { backoffDefaults, type BackoffPolicy } from '../core/backoff.ts';
-import type { Clock } from '../core/clock.ts';
 import type { Listening } from '../core/event.ts';
 import type { Random } from '../core/random.ts';
-import { clientClock, clientRandom, freshNonce, watchPage, type PageEvents } from '../host/browser.ts';
-import type { Codec } from '../protocol/frames.ts';
+import { clientClock, clientRandom, freshNonce, watchPage, type ClientClock, type PageEvents } from '../host/browser.ts';
+import type { ClientCodec } from './json.ts';
 import { ClientError } from './errors.ts';
 import type { LinkFactory } from './link.ts';
 
@@ -18,7 +17,7 @@ export interface ClientOptions {
   readonly url: string | readonly string[] | (() => MaybePromise<Endpoint>);
   /** What the application's `authenticate` gets. A function is asked before each link. */
   readonly token?: string | (() => MaybePromise<string>) | undefined;
-  readonly codec?: Codec | undefined;
+  readonly codec?: ClientCodec | undefined;
   /** Messages and requests that may wait for the fleet; beyond it they are rejected. Default 1,000. */
   readonly outboxMessages?: number | undefined;
   /** Bytes of them. Default 1 MiB. */
@@ -33,7 +32,7 @@ export interface ClientOptions {
   readonly requestTimeoutMs?: number | undefined;
   /** How links are opened, time passes and dice fall. Default: the real ones. */
   readonly links?: LinkFactory | undefined;
-  readonly clock?: Clock | undefined;
+  readonly clock?: ClientClock | undefined;
   readonly random?: Random | undefined;
   /** A name that no other client object has. Default: 128 random bits. */
   readonly instance?: string | undefined;
@@ -43,8 +42,8 @@ export interface ClientOptions {
 
 export interface ClientSettings {
   readonly url: ClientOptions['url'];
-  readonly token: ClientOptions['token'];
-  readonly codec: Codec;
+  readonly token?: ClientOptions['token'];
+  readonly codec: ClientCodec;
   readonly outboxMessages: number;
   readonly outboxBytes: number;
   readonly giveUpAfterMs: number;
@@ -52,33 +51,33 @@ export interface ClientSettings {
   readonly connectTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly links: LinkFactory;
-  readonly clock: Clock;
+  readonly clock: ClientClock;
   readonly random: Random;
   readonly instance: string;
   readonly page: (events: PageEvents) => Listening;
 }
 
 /** Throws `badValue` where there is no address. */
-export function settle(options: ClientOptions, codec: Codec, links: LinkFactory): ClientSettings {
-  if (options.url === '' || (Array.isArray(options.url) && options.url.length === 0)) throw new ClientError('badValue', '`url` must name an address');
-  return {
-    url: options.url,
-    token: options.token,
-    codec: options.codec ?? codec,
-    outboxMessages: options.outboxMessages ?? 1_000,
-    outboxBytes: options.outboxBytes ?? 1_048_576,
-    giveUpAfterMs: options.giveUpAfterMs ?? Infinity,
-    backoff: {
-      kind: 'full-jitter',
-      baseMs: options.backoff?.baseMs ?? backoffDefaults.baseMs,
-      capMs: options.backoff?.capMs ?? backoffDefaults.capMs,
-    },
-    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
-    requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
-    links: options.links ?? links,
-    clock: options.clock ?? clientClock,
-    random: options.random ?? clientRandom,
-    instance: options.instance ?? freshNonce(),
-    page: options.page ?? watchPage,
+export function settle(options: ClientOptions, codec: ClientCodec, links: LinkFactory): ClientSettings {
+  // Also of an empty list.
+  if (String(options.url) === '') throw new ClientError('badValue', '`url` must name an address');
+  const { backoff, ...given } = options;
+  const defaults = {
+    codec,
+    outboxMessages: 1_000,
+    outboxBytes: 1_048_576,
+    giveUpAfterMs: Infinity,
+    connectTimeoutMs: 10_000,
+    requestTimeoutMs: 30_000,
+    links,
+    clock: clientClock,
+    random: clientRandom,
+    instance: freshNonce(),
+    page: watchPage,
   };
+  return { ...defaults, ...without(given), backoff: { ...backoffDefaults, ...without(backoff ?? {}) } };
 }
+
+/** What is set to undefined is not set. */
+const without = <T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;

@@ -1,6 +1,6 @@
 // What the application published and the fleet has not acknowledged: numbered per topic when first sent, kept until taken, bounded.
 import type { ClientFrame, Numbered, Payload } from '../protocol/frames.ts';
-import { ClientError } from './errors.ts';
+import { tooBig, undecided, type ClientError } from './errors.ts';
 import type { Allowance } from './payload.ts';
 
 interface Item {
@@ -41,7 +41,7 @@ export class Outbox {
     const waiting = queue.items.splice(first);
     for (const item of waiting) {
       if (item.bytes > messageBytes) {
-        this.#settle(item, new ClientError('tooBig', `a message on ${topic} has ${item.bytes} bytes, the node takes ${messageBytes}`));
+        this.#settle(item, tooBig(`a message on ${topic}`, item.bytes, messageBytes));
       } else {
         item.number = ++queue.last;
         queue.items.push(item);
@@ -83,7 +83,7 @@ export class Outbox {
       queue.items = queue.items.filter((item) => item.number === 0);
       queue.last = 0;
       for (const item of sent) {
-        const error = new ClientError('undecided', `message ${item.number} on ${topic} was sent, then the session was lost: it may have taken effect or not`);
+        const error = undecided(`message ${item.number} on ${topic}`);
         this.#settle(item, error);
         tell(topic, error);
       }

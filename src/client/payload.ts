@@ -1,6 +1,6 @@
 // Values of the application as payloads and back, and how much of them may wait at a time.
 import { frameLimits, type Payload } from '../protocol/frames.ts';
-import { ClientError } from './errors.ts';
+import { ClientError, notJson } from './errors.ts';
 
 const encoder = new TextEncoder();
 
@@ -11,9 +11,9 @@ export function toPayload(value: unknown): Payload {
     const json = JSON.stringify(value ?? null) as string | undefined;
     if (json !== undefined) return { json };
   } catch (error) {
-    throw new ClientError('badValue', `the value is not JSON: ${String(error)}`, undefined, error);
+    throw notJson('the value', error);
   }
-  throw new ClientError('badValue', `a ${typeof value} is not JSON`);
+  throw notJson(`a ${typeof value}`);
 }
 
 /** Throws where another client sent text that is not JSON. */
@@ -37,8 +37,7 @@ export class Allowance {
   /** Answers with the bytes to give back. Throws when there is no room. */
   take(payload: Payload): number {
     const bytes = 'bytes' in payload ? payload.bytes.length : encoder.encode(payload.json).length;
-    if (this.#messages < 1 || this.#bytes < bytes)
-      throw new ClientError('full', `the outbox is full: ${this.#messages} messages and ${this.#bytes} bytes are left`);
+    if (this.#messages < 1 || this.#bytes < bytes) throw new ClientError('full', `the outbox has room for ${this.#messages} messages and ${this.#bytes} bytes`);
     this.#messages--;
     this.#bytes -= bytes;
     return bytes;

@@ -1,7 +1,8 @@
 // Requests that wait for their replies: numbered when first sent, sent again on a new link, bounded in time.
-import type { Clock, Timer } from '../core/clock.ts';
+import type { Timer } from '../core/clock.ts';
+import type { ClientClock } from '../host/browser.ts';
 import type { ClientFrame, Payload } from '../protocol/frames.ts';
-import { ClientError } from './errors.ts';
+import { ClientError, notJson, tooBig, undecided } from './errors.ts';
 import { fromPayload, type Allowance } from './payload.ts';
 
 /** `code` as in HTTP. `data` is undefined where the reply has none. */
@@ -26,11 +27,11 @@ export class Requests {
   /** In the order of their numbers, then those never sent. */
   readonly #pending = new Set<Pending>();
   readonly #allowance: Allowance;
-  readonly #clock: Clock;
+  readonly #clock: ClientClock;
   /** The last number that was given. */
   #last = 0;
 
-  constructor(allowance: Allowance, clock: Clock) {
+  constructor(allowance: Allowance, clock: ClientClock) {
     this.#allowance = allowance;
     this.#clock = clock;
   }
@@ -53,7 +54,7 @@ export class Requests {
       const sent = pending.number > 0;
       if (sent && !again) continue;
       if (bytes > messageBytes) {
-        this.#settle(pending, (it) => it.reject(new ClientError('tooBig', `a request to ${method} has ${bytes} bytes, the node takes ${messageBytes}`)));
+        this.#settle(pending, (it) => it.reject(tooBig(`a request to ${method}`, bytes, messageBytes)));
         continue;
       }
       if (!sent) pending.number = ++this.#last;
@@ -69,7 +70,7 @@ export class Requests {
         try {
           it.resolve({ code, message, data: payload === undefined ? undefined : fromPayload(payload) });
         } catch (error) {
-          it.reject(new ClientError('badValue', `the reply to ${it.method} is not JSON`, code, error));
+          it.reject(notJson(`the reply to ${it.method}`, error));
         }
       });
       return;
@@ -81,7 +82,7 @@ export class Requests {
     this.#last = 0;
     for (const pending of this.#pending) {
       if (pending.number === 0) continue;
-      const error = new ClientError('undecided', `request ${pending.method} was sent, then the session was lost: it may have taken effect or not`);
+      const error = undecided(`a request to ${pending.method}`);
       this.#settle(pending, (it) => it.reject(error));
       tell(pending.method, error);
     }

@@ -1,5 +1,5 @@
 // The streams that the client follows: where it stands in each, what is next, what came twice, and when to ask again.
-import { Event, rethrow, type Listen } from '../core/event.ts';
+import { Event, type Listen } from '../core/event.ts';
 import type { ClientFrame, Position, ServerFrame, Start } from '../protocol/frames.ts';
 
 export interface Message {
@@ -37,15 +37,10 @@ export interface Subscription {
 type Publication = Extract<ServerFrame, { readonly type: 'publication' }>;
 
 /** A listener's mistake is its own: it surfaces as an uncaught error, and nothing else is kept from running. */
-export function tell<T>(event: Event<T>, value: T): void {
-  try {
-    event.emit(value);
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
-}
+export const surface = (error: unknown): void =>
+  queueMicrotask(() => {
+    throw error;
+  });
 
 /** What a publication is to somebody at `position`. */
 export function judge(position: Position, publication: Position): 'next' | 'repeat' | 'hole' {
@@ -53,12 +48,10 @@ export function judge(position: Position, publication: Position): 'next' | 'repe
   return publication.offset === position.offset + 1 ? 'next' : 'hole';
 }
 
-/** What an answer `to` means to somebody at `position`: the node goes on after it, and on a `gap` that is not what was asked for. */
-export function isLoss(position: Position | null, to: Position, isGap: boolean): boolean {
-  if (position === null) return isGap;
-  if (to.offset > position.offset) return true;
+/** Whether a gap up to `to` means a loss to somebody at `position`. */
+export function isLoss(position: Position | null, to: Position): boolean {
   // Behind us in the same run: another link brought us further. In another run: what we saw is no longer so.
-  return isGap && to.epoch !== position.epoch;
+  return position === null || to.offset > position.offset || to.epoch !== position.epoch;
 }
 
 /** One topic, shared by all subscriptions to it. */
@@ -86,17 +79,24 @@ export class Stream {
     return { type: 'subscribe', topic: this.topic, start, presence: this.presence ? true : undefined };
   }
 
-  /** The node goes on after `to`. Answers with the gap, if that is one. */
-  answered(link: number, to: Position, isGap: boolean): Gap | null {
-    this.source = link;
+  /**
+   * The node goes on after `to`. Answers with the gap, if that is one; `again`: this is the answer to a question from before the
+   * position was known, and what lies between has to be asked for.
+   */
+  answered(link: number, to: Position, isGap: boolean): Gap | 'again' | null {
     const from = this.position;
-    const lost = isLoss(from, to, isGap);
+    if (!isGap && from !== null && to.offset > from.offset) {
+      this.source = 0;
+      return 'again';
+    }
+    this.source = link;
+    const lost = isGap && isLoss(from, to);
     if (lost || from === null) this.position = to;
     // After the position is known: whoever hears this may ask where the stream begins.
     this.#enter({ kind: 'live' });
     if (!lost) return null;
     const gap = { topic: this.topic, from, to };
-    for (const subscriber of this.subscribers) tell(subscriber.gap, gap);
+    for (const subscriber of this.subscribers) subscriber.gap.emit(gap);
     return gap;
   }
 
@@ -111,7 +111,7 @@ export class Stream {
   }
 
   deliver(message: Message): void {
-    for (const subscriber of this.subscribers) tell(subscriber.message, message);
+    for (const subscriber of this.subscribers) subscriber.message.emit(message);
   }
 
   /** The link that brought it is gone, or void. */
@@ -129,15 +129,18 @@ export class Stream {
   #enter(state: SubscriptionState): void {
     if (this.state.kind === state.kind) return;
     this.state = state;
-    for (const subscriber of this.subscribers) tell(subscriber.changed, state);
+    for (const subscriber of this.subscribers) subscriber.changed.emit(state);
   }
 }
 
 /** One subscription of the application. */
 export class Subscriber implements Subscription {
-  readonly message: Event<Message> = new Event(rethrow);
-  readonly gap: Event<Gap> = new Event(rethrow);
-  readonly changed: Event<SubscriptionState> = new Event(rethrow);
+  readonly message: Event<Message> = new Event(surface);
+  readonly gap: Event<Gap> = new Event(surface);
+  readonly changed: Event<SubscriptionState> = new Event(surface);
+  readonly onMessage: Listen<Message> = this.message.on;
+  readonly onGap: Listen<Gap> = this.gap.on;
+  readonly onState: Listen<SubscriptionState> = this.changed.on;
   readonly #stream: Stream;
   readonly #left: () => void;
   #stopped = false;
@@ -159,18 +162,6 @@ export class Subscriber implements Subscription {
 
   get state(): SubscriptionState {
     return this.#stopped ? { kind: 'ended', code: 0, reason: 'stopped' } : this.#stream.state;
-  }
-
-  get onMessage(): Listen<Message> {
-    return this.message.on;
-  }
-
-  get onGap(): Listen<Gap> {
-    return this.gap.on;
-  }
-
-  get onState(): Listen<SubscriptionState> {
-    return this.changed.on;
   }
 
   stop(): void {

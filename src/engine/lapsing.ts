@@ -57,7 +57,7 @@ export class LapsingMap<V extends Lapses> {
       const next = this.#sweep.next();
       if (next.done === true) {
         this.#sweep = this.#values.entries();
-        return;
+        continue;
       }
       const [key, value] = next.value;
       if (value.until <= now) this.#values.delete(key);

@@ -1,9 +1,6 @@
 // Carries out one call of `Streams` on a store in memory: for the memory engine, and for the guests of a local host.
 import type { StreamStore } from './memory-streams.ts';
-import type { StreamCall } from './stream-calls.ts';
-
-/** A call other than those that begin or end a tail, which belong to whoever listens. */
-export type StoredCall = StreamCall & { readonly do: Exclude<StreamCall['do'], 'tail' | 'untail'> };
+import type { StoredCall } from './stream-calls.ts';
 
 /** The answer, which is JSON. */
 export function serveStreams(store: StreamStore, call: StoredCall): unknown {

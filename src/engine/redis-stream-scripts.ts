@@ -16,26 +16,32 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
 
 /**
  * `history` names the server's line of writes: it is a new one after every start and every promotion, and known only to the
- * server itself, since connections survive a promotion. `opened` is the name of a new epoch: nobody else has the same moment.
+ * server itself, since connections survive a promotion. `turned` opens an epoch where the last one is of another line; reads do so
+ * too, so that where a gap leads to is never taken for a place of the epoch that lost writes. Two epochs never have the same moment.
+ * `keep` keeps a key a quarter longer than it must, so that most writes need not touch its time.
  */
 const EPOCHS = `${NOW}
-local function history()
-  return string.sub(string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)'), 1, 12)
-end
-local function opened(history)
-  return history .. string.format('%x', time[1] * 1000000 + time[2])
+local history
+local function turned(key, top, epochs)
+  history = history or string.sub(string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)'), 1, 12)
+  local epoch = epochs and string.match(epochs, '([^;]+):%d+$')
+  if epoch and string.sub(epoch, 1, 12) == history then return epochs, epoch end
+  epoch = history .. string.format('%x', time[1] * 1000000 + time[2])
+  epochs = (epochs and epochs .. ';' or '') .. epoch .. ':' .. (top + 1)
+  local _, count = string.gsub(epochs, ';', ';')
+  if count >= ${streamLimits.epochsPerStream} then epochs = string.gsub(epochs, '^[^;]*;', '') end
+  redis.call('HSET', key, 'top', top, 'epochs', epochs)
+  return epochs, epoch
 end
 local function keep(key, ms)
-  if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
+  if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, math.ceil(ms * 1.25)) end
 end
 local function made(key, ms)
   local known = redis.call('HMGET', key, 'top', 'epochs')
-  if not known[2] then
-    known = {'0', opened(history()) .. ':1'}
-    redis.call('HSET', key, 'top', known[1], 'epochs', known[2])
-  end
+  local top = tonumber(known[1] or 0)
+  local epochs = turned(key, top, known[2])
   keep(key, ms)
-  return tonumber(known[1]), known[2]
+  return top, epochs
 end`;
 
 export const Append = { appended: 0, repeat: 1, hole: 2, fenced: 3 } as const;
@@ -57,15 +63,8 @@ else
   redis.call('HSET', KEYS[3], ARGV[8], number)
 end
 local known = redis.call('HMGET', KEYS[1], 'top', 'epochs')
-local offset, epochs, history = tonumber(known[1] or 0) + 1, known[2], history()
-local epoch = epochs and string.match(epochs, '([^;]+):%d+$')
-if not epoch or string.sub(epoch, 1, 12) ~= history then
-  epoch = opened(history)
-  epochs = (epochs and epochs .. ';' or '') .. epoch .. ':' .. offset
-  local _, count = string.gsub(epochs, ';', ';')
-  if count >= ${streamLimits.epochsPerStream} then epochs = string.gsub(epochs, '^[^;]*;', '') end
-  redis.call('HSET', KEYS[1], 'epochs', epochs)
-end
+local offset = tonumber(known[1] or 0) + 1
+local _, epoch = turned(KEYS[1], offset - 1, known[2])
 redis.call('HSET', KEYS[1], 'top', offset)
 if offset == 1 then redis.call('DEL', KEYS[2]) end
 local length = redis.call('RPUSH', KEYS[2], now .. ' ' .. ARGV[2])
@@ -75,7 +74,7 @@ for _ = 1, 16 do
   if now - tonumber(string.match(oldest, '^%d+')) < tonumber(ARGV[4]) then break end
   redis.call('LPOP', KEYS[2])
 end
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
+keep(KEYS[2], tonumber(ARGV[4]))
 keep(KEYS[1], tonumber(ARGV[5]))
 redis.call('PUBLISH', ARGV[1], offset .. ' ' .. epoch .. ' ' .. ARGV[2])
 return {${Append.appended}, offset, epoch}`);

@@ -5,8 +5,7 @@ import type { Position } from '../protocol/frames.ts';
 import { tooMuch } from './bounds.ts';
 import { OVER_LIMIT, type Script } from './redis-scripts.ts';
 import * as scripts from './redis-stream-scripts.ts';
-import type { StoredCall } from './memory-serve.ts';
-import type { OwnedSession, StreamCall } from './stream-calls.ts';
+import type { OwnedSession, StoredCall, StreamCall } from './stream-calls.ts';
 import { type Append, type Appended, type Claim, type Claimed, type Entry, type Page, type PresentMember, streamLimits } from './streams.ts';
 
 /** Runs a script on keys that are still without the fleet's prefix. */
@@ -41,7 +40,7 @@ export class RedisStreams {
         return null;
       case 'skipNumbers': {
         const args = [`${call.owner}`, scripts.NUMBER_FIELD + call.stream, `${call.range.from}`, `${call.range.to}`];
-        return this.#appended(await this.#run(scripts.skipNumbers, [sessionKeys(call.session)[0]], args));
+        return appended(await this.#run(scripts.skipNumbers, [sessionKeys(call.session)[0]], args));
       }
       case 'saveReply': {
         const { number, settled, data } = call.reply;
@@ -51,7 +50,7 @@ export class RedisStreams {
         return textOrNull(await this.#run(scripts.findReply, [sessionKeys(call.session)[1]], [`${call.number}`]));
       case 'enter': {
         const { client, owner, user } = call.member;
-        return this.#within(await this.#run(scripts.enter, topicKeys(call.topic), [client, `${owner}`, userText(user), whole(call.ttlMs)]), PRESENCE);
+        return within(await this.#run(scripts.enter, topicKeys(call.topic), [client, `${owner}`, userText(user), whole(call.ttlMs)]), PRESENCE);
       }
       case 'leave':
         return (await this.#run(scripts.leave, topicKeys(call.topic), [call.client, `${call.owner}`])) === 1;
@@ -67,15 +66,7 @@ export class RedisStreams {
     const keys = [...streamKeys(stream), byId ? `id:${stream.length}:${stream}:${author.id}` : sessionKeys(author.session)[0]];
     const span = [`${keep.count}`, whole(keep.ageMs), whole(Math.max(keep.ageMs, keep.metaMs))];
     const by = byId ? [''] : [`${author.owner}`, `${author.number}`, scripts.NUMBER_FIELD + stream];
-    return this.#appended(await this.#run(scripts.append, keys, [this.#prefix + tailChannel(stream), data, ...span, ...by]));
-  }
-
-  #appended(answer: unknown): Appended {
-    if (answer === OVER_LIMIT) this.#within(answer, NUMBERS);
-    const [kind, number, epoch] = list(answer);
-    if (kind === scripts.Append.appended) return { kind: 'appended', epoch: `${epoch}`, offset: Number(number) };
-    if (kind === scripts.Append.hole) return { kind: 'hole', expected: Number(number) };
-    return { kind: kind === scripts.Append.repeat ? 'repeat' : 'fenced' };
+    return appended(await this.#run(scripts.append, keys, [this.#prefix + tailChannel(stream), data, ...span, ...by]));
   }
 
   async #read({ stream, start, limit }: Of<'read'>): Promise<Page> {
@@ -114,18 +105,19 @@ export class RedisStreams {
     const owners = sessions.map(({ owner }) => `${owner}`);
     return list(await this.#run(scripts.keepSessions, keys, [whole(ttlMs), ...owners])).map((place) => sessions[Number(place) - 1].session);
   }
-
-  /** Whether a script answered yes; throws when it answered that a limit is reached. */
-  #within(answer: unknown, limit: Limit): boolean {
-    if (answer === OVER_LIMIT) throw tooMuch(limit.thing, `at most ${limit.most}`, 'one more');
-    return answer === 1;
-  }
 }
 
 interface Limit {
   readonly thing: string;
   readonly most: number;
 }
+
+/** Whether a script answered yes; throws when it answered that a limit is reached. */
+function within(answer: unknown, limit: Limit): boolean {
+  if (answer === OVER_LIMIT) throw tooMuch(limit.thing, `at most ${limit.most}`, 'one more');
+  return answer === 1;
+}
+
 const NUMBERS: Limit = { thing: 'the streams that a session publishes on', most: streamLimits.numbersPerSession };
 const PRESENCE: Limit = { thing: 'the presence on a topic', most: streamLimits.presentPerTopic };
 
@@ -191,3 +183,12 @@ function list(answer: unknown): readonly unknown[] {
 const textOrNull = (answer: unknown): string | null => (typeof answer === 'string' ? answer : null);
 
 export const whole = (ms: number): string => String(Math.ceil(ms));
+
+/** What `append` and `skipNumbers` answer. */
+function appended(answer: unknown): Appended {
+  within(answer, NUMBERS);
+  const [kind, number, epoch] = list(answer);
+  if (kind === scripts.Append.appended) return { kind: 'appended', epoch: `${epoch}`, offset: Number(number) };
+  if (kind === scripts.Append.hole) return { kind: 'hole', expected: Number(number) };
+  return { kind: kind === scripts.Append.repeat ? 'repeat' : 'fenced' };
+}

@@ -29,6 +29,9 @@ export type StreamCall =
   | { readonly do: 'present'; readonly topic: string }
   | { readonly do: 'lapsed'; readonly topic: string };
 
+/** A call other than those that begin or end a tail, which belong to whoever listens. */
+export type StoredCall = StreamCall & { readonly do: Exclude<StreamCall['do'], 'tail' | 'untail'> };
+
 /** Throws EVENKEEL_BAD_OPTION or EVENKEEL_LIMIT. */
 export function checkStreamCall(call: StreamCall): void {
   switch (call.do) {

@@ -96,7 +96,7 @@ export interface Tail {
  *
  * Epochs. A stream keeps a list of (epoch, first offset), the newest sixteen. An epoch's name stands for the engine's run and for
  * the moment when the epoch was opened, so that no two are the same, also not of a stream that was forgotten and began anew.
- * When an append finds that the run changed, it opens a new epoch at top + 1. A position continues only if its epoch is listed
+ * When a step finds that the run changed, it opens a new epoch at top + 1. A position continues only if its epoch is listed
  * and its offset is not beyond that epoch's last offset (the first of the next epoch less one, or the top): else what the client
  * saw was lost by the engine, and it gets a gap. (epoch, 0) is the position of a stream that never had an entry.
  */

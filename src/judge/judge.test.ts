@@ -94,8 +94,8 @@ test('a node that renumbers to hide what it left out is found by the messages th
 
 test('duplicated: the same message at the same place, and at a new one', () => {
   assert.deepEqual(new Scene().publish(1, 2).see(ALICE, [1, 2, 2]).see(BOB, [1, 2]).found(), { duplicated: 1 });
-  const appendedTwice = new Scene().publish(1, 2);
-  for (const subscriber of [ALICE, BOB]) appendedTwice.see(subscriber, [1, 2]).see(subscriber, [2], { offset: 3 });
+  const appendedTwice = new Scene().publish(1, 3);
+  for (const subscriber of [ALICE, BOB]) appendedTwice.see(subscriber, [1, 2]).see(subscriber, [2, 3], { offset: 3 });
   assert.deepEqual(appendedTwice.found(), { duplicated: 2 });
 });
 

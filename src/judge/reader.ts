@@ -76,9 +76,9 @@ export class Reader {
     const seen = this.#of(publisher);
     const last = this.#position;
     const early = number < seen.now.max;
-    if (!seen.now.add(number)) return 'duplicated';
     const back = last !== null && position.offset <= last.offset;
     if (!back) this.#position = position;
+    if (!seen.now.add(number)) return 'duplicated';
     if (early || back) return 'out of order';
     if (last !== null && last.epoch !== position.epoch) this.crossings.push({ last, epoch: position.epoch });
     return position.offset === (last?.offset ?? 0) + 1 ? null : 'silent gap';

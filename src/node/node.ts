@@ -45,8 +45,8 @@ type Phase =
   | { readonly state: 'shut' }
   | { readonly state: 'closed'; readonly done: Promise<void> };
 
-/** Where so many of the open connections can be told where to go, landing is no lottery. */
-const DIRECTED = 0.9;
+/** Where so many of the open connections can be told where to go, the plan is made for them; the rest (a page's own requests) is moved as ever. */
+const DIRECTED = 0.5;
 
 /** How long `start` waits for the engine before it goes on without: the node serves in any case. */
 const ENGINE_PATIENCE_MS = 2_000;

@@ -1,35 +1,46 @@
-// A process full of clients that follow some streams each, publish on one, and note what they see.
+// A process full of clients that follow some streams each, publish on one, and note what they see. Now and then one leaves a
+// stream and comes back.
 import { followParent, tellParent } from '../../src/cli/parent.ts';
 import { Notebook } from '../../src/cli/swarm/notes.ts';
 import { Rounds } from '../../src/cli/swarm/rounds.ts';
 import { Witness } from '../../src/cli/swarm/witness.ts';
+import { below } from '../../src/core/random.ts';
+import type { Timer } from '../../src/core/clock.ts';
 import { realClock } from '../../src/host/clock.ts';
+import { realRandom } from '../../src/host/random.ts';
 import { jsonCodec } from '../../src/protocol/json.ts';
 import { protoCodec } from '../../src/protocol/proto.ts';
 import type { ClientsOrder, FromClients, ToClients } from './messages.ts';
 
 const TELL_MS = 100;
+const LEAVE_MS = 250;
+const AWAY_MS = 400;
 /** Messages of one client that may be under way. */
 const UNDER_WAY = 50;
 
 const notebook = new Notebook();
 const troubles: Record<string, number> = {};
 const trouble = (what: string): void => void (troubles[what] = (troubles[what] ?? 0) + 1);
-const witnesses: { readonly witness: Witness; readonly publishesOn: number; underWay: number }[] = [];
+const witnesses: { readonly witness: Witness; readonly publishesOn: number; underWay: number; away: boolean }[] = [];
 let moved = 0;
 let rounds: Rounds | null = null;
+let leaving: Timer | null = null;
 let rate = 1;
+let follows = 1;
 
 followParent((order) => {
   const message = order as ToClients;
   if (message.kind === 'start') start(message);
-  else if (message.kind === 'rest') rounds?.stop();
-  else rounds = new Rounds({ clock: realClock, members: witnesses.length, intervalMs: 1_000 / rate, rampMs: 1_000 / rate, turn: publish });
+  else if (message.kind === 'rest') {
+    rounds?.stop();
+    leaving?.cancel();
+  } else rounds = new Rounds({ clock: realClock, members: witnesses.length, intervalMs: 1_000 / rate, rampMs: 1_000 / rate, turn: publish });
 });
 
 function start(order: ClientsOrder): void {
-  const { url, run, clients, streams, follows } = order;
+  const { url, run, clients, streams } = order;
   rate = order.rate;
+  follows = order.follows;
   for (let name = 0; name < clients; name++) {
     // Half of them speak JSON, half the binary form.
     const codec = name % 2 === 0 ? jsonCodec : protoCodec;
@@ -48,9 +59,10 @@ function start(order: ClientsOrder): void {
     });
     witness.client.onUndecided(({ kind }) => trouble(`undecided ${kind}`));
     witness.client.onLost(() => trouble('lost by the client'));
-    witnesses.push({ witness, publishesOn: name % streams, underWay: 0 });
+    witnesses.push({ witness, publishesOn: name % streams, underWay: 0, away: false });
   }
   realClock.every(TELL_MS, tell);
+  leaving = realClock.every(LEAVE_MS, () => leave(streams));
 }
 
 function publish(member: number): void {
@@ -60,11 +72,24 @@ function publish(member: number): void {
   void one.witness.publish(one.publishesOn).then(() => one.underWay--);
 }
 
+function leave(streams: number): void {
+  const one = witnesses[below(realRandom, witnesses.length)];
+  // Not before it has been there once: the first message of a stream must find all of them.
+  if (rounds === null || one.away || !one.witness.isThere) return;
+  one.away = true;
+  const stream = (one.publishesOn + below(realRandom, Math.min(streams, follows))) % streams;
+  one.witness.unsubscribe(stream);
+  realClock.after(below(realRandom, AWAY_MS), () => {
+    one.witness.subscribe(stream);
+    one.away = false;
+  });
+}
+
 function tell(): void {
   tellParent({
     kind: 'report',
     notes: notebook.take(),
-    there: witnesses.filter(({ witness }) => witness.isThere).length,
+    there: witnesses.filter(({ witness, away }) => !away && witness.isThere).length,
     connected: witnesses.filter(({ witness }) => ['open', 'moving'].includes(witness.client.state.kind)).length,
     moved,
     troubles: { ...troubles },

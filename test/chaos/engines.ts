@@ -16,8 +16,8 @@ export interface ChaosEngine extends AsyncDisposable {
   lose(): Promise<void>;
 }
 
-/** Long enough to be noticed, and within what the engine's clients wait for. */
-const pauseMs = (random: Random): number => 50 + below(random, 1_500);
+/** Some are long enough that calls are given up, and repeated although they took effect. */
+const pauseMs = (random: Random): number => 50 + below(random, 3_500);
 
 /** A local engine in a host process: it can be stopped and go on, or be killed, and then everything is gone. */
 export class HostedEngine implements ChaosEngine {

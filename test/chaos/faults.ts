@@ -1,5 +1,5 @@
-// What happens to the fleet, in which mixture: three series of random faults side by side, of links, of nodes and of the
-// engine. Each fault is counted when it has happened.
+// What happens to the fleet, in which mixture: series of random faults side by side, of links, of nodes (several at a time, but
+// never all) and of the engine. Each fault is counted when it has happened.
 import { below, type Random } from '../../src/core/random.ts';
 import { sleep } from '../../src/host/clock.ts';
 import type { ChaosFleet, NodeSlot } from './fleet.ts';
@@ -50,6 +50,7 @@ export class Chaos {
   readonly #options: ChaosOptions;
   readonly #random: Random;
   readonly #series: Promise<void>[];
+  readonly #harmed = new Set<NodeSlot>();
   #stopping = false;
   #failure: unknown = null;
 
@@ -60,7 +61,7 @@ export class Chaos {
     const { linkFaultMs, nodeFaultMs, engineFaultMs } = options;
     this.#series = [
       this.#repeat(linkFaultMs, () => this.#link()),
-      this.#repeat(nodeFaultMs, () => this.#node()),
+      ...Array.from({ length: Math.max(1, options.nodes - 2) }, () => this.#repeat(nodeFaultMs, () => this.#node())),
       this.#repeat(engineFaultMs, () => this.#engine()),
     ];
   }
@@ -106,9 +107,12 @@ export class Chaos {
   }
 
   async #node(): Promise<void> {
-    const { nodes } = this.#fleet;
+    const whole = this.#fleet.nodes.filter((node) => !this.#harmed.has(node));
+    const node = whole[below(this.#random, whole.length)];
     const kind = this.#pick(nodeFaults);
-    await nodeFaults[kind]?.(nodes[below(this.#random, nodes.length)], this.#fleet, this.#random);
+    this.#harmed.add(node);
+    await nodeFaults[kind]?.(node, this.#fleet, this.#random);
+    this.#harmed.delete(node);
     this.counts[kind]++;
   }
 

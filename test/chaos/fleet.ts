@@ -5,6 +5,7 @@ import { Child } from '../../src/cli/child.ts';
 import { freePorts } from '../../src/cli/demo/free-port.ts';
 import { Judge } from '../../src/judge/judge.ts';
 import { readNotes } from '../../src/cli/swarm/notes.ts';
+import { EvenkeelError } from '../../src/core/errors.ts';
 import { silentLog } from '../../src/core/log.ts';
 import { below, type Random } from '../../src/core/random.ts';
 import type { Engine } from '../../src/engine/engine.ts';
@@ -132,9 +133,9 @@ export class ChaosFleet implements AsyncDisposable {
 
   /** All clients are told to go elsewhere, and the node goes on. */
   async evacuate(node: NodeSlot, withinMs: number): Promise<void> {
-    await this.#operator.ask(node.id, 'drain', { keepRunning: true });
+    await this.#ask(node, 'drain', { keepRunning: true });
     await sleep(withinMs);
-    await this.#operator.ask(node.id, 'undrain');
+    await this.#ask(node, 'undrain');
   }
 
   mustBeWhole(): void {
@@ -149,6 +150,18 @@ export class ChaosFleet implements AsyncDisposable {
     await this.#operator.close();
     await this.#own.close();
     await this.engine[Symbol.asyncDispose]();
+  }
+
+  /** Asks again while the engine is the victim of something else. */
+  async #ask(node: NodeSlot, verb: string, args: { readonly keepRunning?: boolean } = {}): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#operator.ask(node.id, verb, args);
+        return;
+      } catch (error) {
+        if (!EvenkeelError.is(error) || tries === ASKS) throw error;
+      }
+    }
   }
 
   async #start({ clients, streams, follows, rate }: ChaosOptions, run: string): Promise<void> {
@@ -169,6 +182,8 @@ export class ChaosFleet implements AsyncDisposable {
 }
 
 const START_MS = 30_000;
+/** Each may take three seconds. */
+const ASKS = 10;
 
 function openChaosEngine({ engine, mode }: ChaosOptions, name: string): Promise<ChaosEngine> {
   if (engine === 'local') return HostedEngine.start(name);

@@ -1,4 +1,5 @@
-// A node of the fleet under chaos: it serves sessions, keeps enough history for everybody to come back, and ends as it is told.
+// A node of the fleet under chaos: it serves sessions, keeps enough history for everybody to come back, sends those who read
+// slowly back to it soon, and ends as it is told.
 import { createServer } from 'node:http';
 import { followParent, tellParent } from '../../src/cli/parent.ts';
 import { localEngine } from '../../src/engine/local.ts';
@@ -18,6 +19,6 @@ followParent((order) => {
     rebalance: { movesPerConnection: null },
   });
   const server = createServer((_, response) => response.writeHead(404).end());
-  node.sessions(server, { origins: 'any', historyCount: 100_000, historyMs: 600_000, resumeMs: 120_000 });
+  node.sessions(server, { origins: 'any', historyCount: 100_000, historyMs: 600_000, resumeMs: 120_000, unsentBytes: 16_384 });
   server.listen({ port, host: '127.0.0.1', backlog: 4_096 }, () => tellParent({ kind: 'ready' } satisfies Ready));
 });

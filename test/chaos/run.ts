@@ -45,11 +45,11 @@ export async function runChaos(options: ChaosOptions, say: Say): Promise<ChaosRe
     const spentS = seconds(began);
     const { delivered } = fleet.judge;
     fleet.rest();
-    await settle(fleet);
+    await settle(fleet, options.clients);
     const verdict = fleet.judge.verdict();
     const { mode, engine, seed, nodes, clients } = options;
     const report = { mode, engine, seed, seconds: spentS, nodes, clients, ...done, deliveriesPerS: Math.round(delivered / spentS) };
-    return { ...report, troubles: fleet.report.troubles, ...verdict, failures: failures(options, verdict, { ...done, delivered }) };
+    return { ...report, troubles: fleet.report.troubles, ...verdict, failures: failures(options, verdict, { ...done, delivered, there: fleet.report.there }) };
   } finally {
     progress.cancel();
   }
@@ -95,21 +95,23 @@ async function losses(fleet: ChaosFleet, options: ChaosOptions, say: Say): Promi
 }
 
 /** Resolves when all that was sent has arrived, or nothing arrives any more. */
-async function settle(fleet: ChaosFleet): Promise<void> {
+async function settle(fleet: ChaosFleet, clients: number): Promise<void> {
   let last = '';
   for (let since = realClock.now(); realClock.now() - since < QUIET_MS; await sleep(250)) {
     const verdict = fleet.judge.verdict();
-    if (verdict.lost === 0 && verdict.sent === verdict.acknowledged + verdict.undecided + verdict.refused) return;
+    const isKnown = verdict.sent === verdict.acknowledged + verdict.undecided + verdict.refused;
+    if (verdict.lost === 0 && isKnown && fleet.report.there === clients) return;
     const now = JSON.stringify(verdict);
     if (now !== last) since = realClock.now();
     last = now;
   }
 }
 
-function failures(options: ChaosOptions, verdict: Verdict, done: Done & { readonly delivered: number }): string[] {
+function failures(options: ChaosOptions, verdict: Verdict, done: Done & { readonly delivered: number; readonly there: number }): string[] {
   const found: string[] = [];
   const must = (holds: boolean, what: string): void => void (holds || found.push(what));
   must(isClean(verdict), 'a client did not get what it was promised');
+  must(done.there === options.clients, `all ${options.clients} clients must follow their streams in the end, got ${done.there}`);
   const open = verdict.sent - verdict.acknowledged - verdict.undecided - verdict.refused;
   must(open === 0, `the fate of every message must be known in the end, got ${open} without`);
   if (options.mode === 'faults') {

@@ -1,10 +1,13 @@
-// The swarm against a plain server: every request is accounted for, connections are reused, and bad flags are refused.
+// The swarm against a plain server and one with sessions: every request and message is accounted for, connections are reused, and
+// bad flags are refused.
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import type { SwarmReport } from '../../src/cli/swarm/account.ts';
+import { evenkeel } from '../../src/server/index.ts';
+import { FaultProxy } from '../chaos/fault-proxy.ts';
 import { begin, command, eventually } from './command.ts';
 
 const KEYS = ['clients', 'connected', 'attempts', 'requests', 'failedRequests', 'sent', 'acknowledged', 'delivered', 'lost'].concat([
@@ -50,6 +53,10 @@ after(() => {
 });
 
 async function swarm(protocol: string, path: string, ...more: readonly string[]): Promise<SwarmReport> {
+  return swarmAt(port, protocol, path, ...more);
+}
+
+async function swarmAt(port: number, protocol: string, path: string, ...more: readonly string[]): Promise<SwarmReport> {
   const { code, stdout, stderr } = await command('swarm', '--url', `http://127.0.0.1:${port}${path}`, '--protocol', protocol, '--json', ...more);
   assert.equal(code, 0, stderr);
   assert.equal(stderr, '');
@@ -102,6 +109,25 @@ test('websocket: what met a 1012 is sent again, what met a cut has failed', asyn
   const cut = await swarm('websocket', '/cut', '--clients', '10', '--rate', '5', '--duration-s', '3');
   assert.ok(cut.failedRequests >= 10);
   assert.deepEqual(Object.keys(cut.closeCodes), ['1006']);
+});
+
+test('session: every message reaches everybody of its group, also when connections are reset', async () => {
+  await using node = evenkeel({ fleet: 'swarm', id: 'n1', engine: 'memory', signals: [] });
+  const host = createServer();
+  const sessions = node.sessions(host);
+  await new Promise<void>((resolve) => host.listen(0, '127.0.0.1', resolve));
+  await using proxy = await FaultProxy.start(() => (host.address() as AddressInfo).port);
+  const resets = setInterval(() => proxy.links[0]?.reset(), 200);
+  const report = await swarmAt(proxy.port, 'session', '/evenkeel', '--clients', '40', '--rate', '10', '--per-topic', '8', '--duration-s', '3');
+  clearInterval(resets);
+  await sessions.detach();
+  host.closeAllConnections();
+  host.close();
+  assert.ok(report.acknowledged > 500 && report.acknowledged === report.sent, JSON.stringify(report));
+  assert.equal(report.delivered, 8 * report.sent);
+  assert.deepEqual([report.lost, report.duplicated, report.outOfOrder, report.gaps, report.undecided], [0, 0, 0, 0, 0]);
+  assert.ok(report.closeCodes['1006'] >= 5 && report.attempts >= 45, JSON.stringify(report));
+  assert.ok((report.latencyMs.p50 ?? 0) > 0);
 });
 
 test('Ctrl-C ends it with the report', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Metrics } from '../../src/admin/metrics.ts';
+import { SessionTally } from '../../src/node/session-tally.ts';
 import type { NodeFacts } from '../../src/admin/source.ts';
 import { codeIn, read, rowsOf, sectionsOf, sorted } from './pages.ts';
 
@@ -19,7 +20,7 @@ const facts: NodeFacts = {
   forced: 1,
   goodbyes: { rebalance: 1, drain: 1, 'max-requests': 1, 'max-age': 1, idle: 1, dead: 1, operator: 1 },
   refusals: { later: 1, refused: 1, address: 1 },
-  sessions: { open: 1, hellos: { resumed: 1, new: 1, over: 1 }, gaps: 1, moves: 1, slow: 1, streams: 1, vitals: {} },
+  sessions: { open: 1, hellos: { resumed: 1, new: 1, over: 1 }, gaps: 1, moves: 1, slow: 1, streams: 1, pages: new SessionTally().pages },
   load: 1,
   capacity: 1,
   target: 1,

@@ -177,6 +177,20 @@ function commands(both: () => Both): void {
     await again.close();
   });
 
+  it('arrive in an inbox that was opened while it was being closed', async () => {
+    const { one, two } = both();
+    const got: Json[] = [];
+    for (let round = 0; round < 10; round++) {
+      const closing = (await two.receive('c5', () => {})).close();
+      for (let turn = 0; turn < round % 4; turn++) await Promise.resolve();
+      const again = await two.receive('c5', (message) => got.push(message));
+      await closing;
+      await one.send('c5', round);
+      await until('it arrived', () => got.at(-1) === round);
+      await again.close();
+    }
+  });
+
   it('are lost without an error when nobody listens', async () => {
     await both().one.send('c3-nobody', { lost: true });
   });

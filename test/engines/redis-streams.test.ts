@@ -69,11 +69,13 @@ describe('streams in a redis that is restarted', { skip: noRedis }, () => {
       await append(engine, 'a', '4', { author: bySession('se', owner, 1) });
       await server.restart();
       await until('it is connected again', () => connected(engine), 5_000);
-      assert.deepEqual(await topOf(engine, 'a'), { epoch: before[0].epoch, offset: 4 });
+      const top = await topOf(engine, 'a');
+      assert.equal(top.offset, 4);
+      assert.notEqual(top.epoch, before[0].epoch);
       assert.deepEqual(await append(engine, 'a', '4', { author: bySession('se', owner, 1) }), { kind: 'repeat' });
       const after = await put(engine, 'a', '5');
       assert.equal(after.offset, 5);
-      assert.notEqual(after.epoch, before[0].epoch);
+      assert.equal(after.epoch, top.epoch);
       const page = await readAfter(engine, 'a', before[1]);
       assert.deepEqual(dataOf(page), ['3', '4', '5']);
       assert.ok(page.kind === 'page');
@@ -127,7 +129,10 @@ describe('streams in a redis that loses what it acknowledged', { skip: noRedis }
     await first.kill();
     await until('it noticed', () => !connected(engine));
     await until('it is connected again', () => connected(engine), 5_000);
-    assert.deepEqual(await topOf(engine, 'a'), kept[2]);
+    // Also before anything is appended the place has another name: behind what was seen in the old epoch it would look like a repeat.
+    const top = await topOf(engine, 'a');
+    assert.equal(top.offset, kept[2].offset);
+    assert.notEqual(top.epoch, kept[2].epoch);
     assert.equal(dataOf(await readAfter(engine, 'a', lost[0])), 'gap');
     assert.deepEqual(dataOf(await readAfter(engine, 'a', kept[1])), ['3']);
     const young = await putMany(engine, 'a', ['new 4', 'new 5', 'new 6']);
@@ -149,7 +154,10 @@ describe('streams in a redis that loses what it acknowledged', { skip: noRedis }
     await inStep(first, second);
     await first.say('REPLICAOF NO ONE');
     assert.ok(connected(engine), 'nobody wrote meanwhile: the connection still stands');
-    assert.deepEqual(await topOf(engine, 'a'), kept[2]);
+    // Also before anything is appended the place has another name: behind what was seen in the old epoch it would look like a repeat.
+    const top = await topOf(engine, 'a');
+    assert.equal(top.offset, kept[2].offset);
+    assert.notEqual(top.epoch, kept[2].epoch);
     await putMany(engine, 'a', ['new 4', 'new 5']);
     for (const position of lost) assert.equal(dataOf(await readAfter(engine, 'a', position)), 'gap');
     assert.deepEqual(dataOf(await readAfter(engine, 'a', kept[2])), ['new 4', 'new 5']);

@@ -4,7 +4,7 @@ import { it } from 'node:test';
 import type { Engine } from '../../src/engine/engine.ts';
 import { type Entry, streamLimits } from '../../src/engine/streams.ts';
 import { sleep } from '../../src/host/clock.ts';
-import { append, byId, bySession, dataOf, keep, offsetsOf, own, put, putMany, range, readAfter, topOf } from './stream-stories.ts';
+import { append, byId, bySession, claim, dataOf, keep, offsetsOf, own, put, putMany, range, readAfter, topOf } from './stream-stories.ts';
 import { until } from './until.ts';
 
 export interface Both {
@@ -186,6 +186,8 @@ export function tails(both: () => Both): void {
     for (let round = 0; round < 20; round++) {
       const tail = await two.streams.tail('t2', () => {});
       const closing = tail.close();
+      // In the same turn, or in the next ones, while the closing is under way.
+      for (let turn = 0; turn < round % 4; turn++) await Promise.resolve();
       const again = await two.streams.tail('t2', (entry) => got.push(entry.data));
       await closing;
       await put(one, 't2', `${round}`);
@@ -263,10 +265,24 @@ export function numbers(both: () => Both): void {
     await assert.rejects(one.streams.skipNumbers('u4', owner, 'n4-more', { from: 1, to: 1 }), { code: 'EVENKEEL_LIMIT' });
     assert.equal((await append(one, 'n4-7', 'x', { author: bySession('u4', owner, 2) })).kind, 'appended');
     assert.equal((await topOf(one, 'n4-more')).offset, 0);
+    const claimed = await claim(one, 'u4', { link: 2 });
+    assert.ok(claimed.kind === 'claimed');
+    assert.equal(Object.keys(claimed.numbers).length, streamLimits.numbersPerSession);
   });
 }
 
 export function streamArguments(both: () => Both): void {
+  it('may be as many as the limits say', async () => {
+    const { one, two } = both();
+    const names = range(1, streamLimits.namesPerCall).map((i) => `many${i}`);
+    const owners = await Promise.all(names.map((name) => own(one, name)));
+    const sessions = names.map((session, i) => ({ session, owner: owners[i] + (i === 500 ? 1 : 0) }));
+    assert.deepEqual(await two.streams.keepSessions(sessions, 60_000), [names[500]]);
+    await put(one, names[7], 'x');
+    const tops = await two.streams.tops(names, 60_000);
+    assert.deepEqual([tops.length, tops[7].offset, tops[8].offset], [names.length, 1, 0]);
+  });
+
   it('are refused in a rejection, never by throwing', async () => {
     const { streams } = both().one;
     const long = 'x'.repeat(513);

@@ -24,7 +24,7 @@ export type Operation =
 type Of<Verb extends Operation['do']> = Operation & { readonly do: Verb };
 
 const name = fc.constantFrom('a', 'b');
-const number = fc.integer({ min: 1, max: 6 });
+const number = fc.integer({ min: 1, max: 3 });
 const whose = fc.constantFrom<'now' | 'before'>('now', 'now', 'now', 'before');
 
 const operation: fc.Arbitrary<Operation> = fc.oneof(
@@ -35,21 +35,21 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.record({
     do: fc.constant('claim' as const),
     session: name,
-    instance: fc.constantFrom('i', 'i', 'i', 'j'),
-    link: number,
+    instance: fc.constantFrom('i', 'i', 'i', 'i', 'i', 'j'),
+    link: fc.integer({ min: 1, max: 4 }),
     node: fc.constantFrom('n1', 'n2'),
-    user: fc.constantFrom(null, null, 'u'),
+    user: fc.constantFrom(null, null, null, null, 'u'),
     ticket: fc.constantFrom('none' as const, 'none' as const, 'now' as const, 'before' as const),
-    create: fc.boolean(),
+    create: fc.constantFrom(true, true, false),
   }),
   fc.record({ do: fc.constant('keep' as const), session: name, whose }),
-  fc.record({ do: fc.constant('end' as const), session: name, whose }),
+  fc.record({ do: fc.constant('end' as const), session: name, whose: fc.constantFrom<'now' | 'before'>('now', 'before', 'before') }),
   fc.record({ do: fc.constant('skip' as const), session: name, whose, stream: name, number }),
   fc.record({ do: fc.constant('reply' as const), session: name, whose, number, settled: fc.nat(6) }),
   fc.record({ do: fc.constant('find' as const), session: name, number }),
 );
 
-export const operations: fc.Arbitrary<Operation[]> = fc.array(operation, { minLength: 1, maxLength: 40 });
+export const operations: fc.Arbitrary<Operation[]> = fc.array(operation, { minLength: 1, maxLength: 80, size: 'max' });
 
 interface Session {
   readonly instance: string;

@@ -1,5 +1,5 @@
 // The same client in a Node process: what `evenkeel/client` is there.
-import { jsonCodec } from '../../protocol/json.ts';
+import { compactJsonCodec } from '../json.ts';
 import { Client } from '../client.ts';
 import { settle, type ClientOptions } from '../options.ts';
 import { nodeLinks } from './links.ts';
@@ -8,5 +8,5 @@ export * from '../index.ts';
 
 /** Makes a client and lets it connect. Throws `badValue` where there is no address. */
 export function connect(options: ClientOptions): Client {
-  return new Client(settle(options, jsonCodec, nodeLinks));
+  return new Client(settle(options, compactJsonCodec, nodeLinks));
 }

@@ -1,5 +1,5 @@
 // Links of a Node process: over `ws`, which, unlike browsers, can read why a handshake was refused.
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import { CloseCode } from '../../protocol/close-codes.ts';
 import { linksOver, type LinkEnd, type LinkFactory, type WebSocketClass } from '../link.ts';
 

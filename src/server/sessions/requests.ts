@@ -3,7 +3,7 @@
 import { EvenkeelError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { Engine } from '../../engine/engine.ts';
-import type { ServerFrame } from '../../protocol/frames.ts';
+import { RESERVED, type ServerFrame } from '../../protocol/frames.ts';
 import { dataOf, payloadIn } from '../hub/follower.ts';
 import type { RequestFrame, Session } from './session.ts';
 
@@ -44,13 +44,25 @@ export class Requests {
   readonly #engine: Engine;
   readonly #log: Log;
   readonly #handlers = new Map<string, Known>();
+  readonly #also = new Map<string, Handler>();
 
   constructor(engine: Engine, log: Log) {
     this.#engine = engine;
     this.#log = log;
   }
 
+  /** Answers a method that is the product's own; what the application does with it comes on top. */
+  own(method: string, handler: Handler): void {
+    this.#handlers.set(method, { handler, once: false });
+  }
+
+  /** What the application does with a method of the product's own. */
+  also(method: string): Handler | null {
+    return this.#also.get(method) ?? null;
+  }
+
   handle(method: string, handler: Handler, { once = true }: HandlerOptions = {}): void {
+    if (method.startsWith(RESERVED) && this.#handlers.has(method)) return void this.#also.set(method, handler);
     if (this.#handlers.has(method)) throw new EvenkeelError('EVENKEEL_BAD_OPTION', `a method must have one handler, got another for '${method}'`);
     this.#handlers.set(method, { handler, once });
   }

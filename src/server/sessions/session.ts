@@ -171,7 +171,8 @@ export class Session implements Follower {
   follow(topic: string, start: Start): void | Promise<void> {
     this.unfollow(topic);
     const [stream, begun] = this.#host.hub.follow(streamOf(topic, this.user), topic, { follower: this, start });
-    this.#streams.push(stream);
+    // A list of exactly that length: one that grows by `push` has room for 17.
+    this.#streams = this.#streams.concat(stream);
     return begun;
   }
 

@@ -17,6 +17,7 @@ import { Presence } from './presence.ts';
 import { Requests } from './requests.ts';
 import { SharedSecret } from './secret.ts';
 import { Session, type Hello, type RequestFrame, type SessionHost, type SessionLink } from './session.ts';
+import { VITALS_METHOD, vitalsHandler } from './vitals.ts';
 import { readTicket, signSlot, signTicket } from './ticket.ts';
 
 export interface SessionsPorts {
@@ -83,6 +84,10 @@ export class Sessions implements SessionHost {
     const keep = { count: settings.historyCount, ageMs: settings.historyMs, metaMs: settings.resumeMs + settings.historyMs };
     this.hub = new Hub({ engine, clock, log, defer, freshName, keep });
     this.requests = new Requests(engine, log);
+    this.requests.own(
+      VITALS_METHOD,
+      vitalsHandler(ports.tally, () => this.requests.also(VITALS_METHOD)),
+    );
     this.presence = new Presence({ engine, hub: this.hub, clock, log, ttlMs: settings.presenceMs });
   }
 

@@ -93,7 +93,7 @@ class Run {
       outboxMessages: 10_000,
       outboxBytes: 1e9,
       giveUpAfterMs: Infinity,
-      backoff: { kind: 'full-jitter', baseMs: 500, capMs: 10_000 },
+      backoff: { baseMs: 500, capMs: 10_000 },
       connectTimeoutMs: 10_000,
       requestTimeoutMs: 30_000,
       links: (url, _, events) => this.#fleet.dial({ client, process }, url, events),
