@@ -123,6 +123,7 @@ export class LiveStream {
       this.#pump();
       this.#begun();
     } catch (error) {
+      if (this.#state.kind === 'closed') return this.close();
       this.#failed(error, () => void this.#open());
     }
   }

@@ -11,6 +11,11 @@ interface Hole {
 export class Missed {
   readonly #holes = new Map<string, Hole>();
 
+  /** Topics on which something is missing. */
+  get topics(): number {
+    return this.#holes.size;
+  }
+
   /** Whether a message may be taken. What the client sent before it heard of the hole may not. */
   admits(topic: string, number: number): boolean {
     const hole = this.#holes.get(topic);

@@ -2,7 +2,7 @@
 import type { VirtualClock } from '../../core/clock.ts';
 import type { Link, LinkEvents } from '../../client/link.ts';
 import type { Codec } from '../../protocol/frames.ts';
-import type { SessionLink } from '../../server/sessions/session.ts';
+import type { SessionLink } from '../../server/sessions/link.ts';
 import { Pipe } from './pipe.ts';
 import type { Process } from './process.ts';
 
