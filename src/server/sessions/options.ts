@@ -79,7 +79,7 @@ const schema = z.strictObject({
   historyMs: positive.min(1_000).optional(),
   messageBytes: whole.max(700_000).optional(),
   topics: whole.max(1_000).optional(),
-  unsentBytes: whole.max(1e9).optional(),
+  unsentBytes: z.number().int().min(1).max(1e9).optional(),
   slow: z.enum(['history', 'close']).optional(),
   slowMs: positive.min(100).optional(),
   framesPerS: positive.min(1).optional(),
@@ -94,7 +94,7 @@ export type SessionsSettings = { readonly [K in keyof Omit<SessionsOptions, 'sec
 };
 
 export function readSessionsOptions(input: SessionsOptions): SessionsSettings {
-  const options = readOptions(schema as unknown as z.ZodType<SessionsOptions>, input, 'sessions.');
+  const options = readOptions(schema as unknown as z.ZodType<SessionsOptions>, input, 'sessions');
   return Object.freeze({
     path: options.path ?? '/evenkeel',
     authenticate: options.authenticate ?? (() => ({ user: null })),
