@@ -6,7 +6,7 @@ import { addressOf, locate } from './address.ts';
 import { Endpoints, reasonOf } from './endpoints.ts';
 import { ClientError, notJson } from './errors.ts';
 import { Holes } from './holes.ts';
-import { step, unborn, type ClientState, type Lifecycle, type LifecycleEffect, type LifecycleEvent } from './lifecycle.ts';
+import { born, step, type ClientState, type Lifecycle, type LifecycleEffect, type LifecycleEvent } from './lifecycle.ts';
 import type { LinkEnd } from './link.ts';
 import type { ClientSettings } from './options.ts';
 import { Outbox } from './outbox.ts';
@@ -60,7 +60,7 @@ export class Client {
   readonly #questions = new Questions();
   readonly #holes: Holes;
   readonly #page: Listening;
-  #life: Lifecycle = unborn;
+  #life: Lifecycle;
   #timer: Timer;
   #session: string | undefined;
   #identity: Identity | null = null;
@@ -71,6 +71,7 @@ export class Client {
 
   constructor(settings: ClientSettings) {
     this.#settings = settings;
+    this.#life = born(settings.clock.now());
     const allowance = new Allowance(settings.outboxMessages, settings.outboxBytes);
     this.#outbox = new Outbox(allowance);
     this.#requests = new Requests(allowance, settings.clock);
@@ -80,7 +81,7 @@ export class Client {
     const move = (type: 'offline' | 'awake' | 'close') => () => this.#move({ type });
     this.#page = settings.page({ offline: move('offline'), awake: move('awake'), gone: move('close') });
     // Not at once: listeners come first.
-    this.#timer = settings.clock.after(0, () => this.#move({ type: 'start' }));
+    this.#timer = this.#due(0);
   }
 
   get state(): ClientState {
@@ -97,8 +98,7 @@ export class Client {
    * Throws `badValue` for a name that is none, `closed` after the end.
    */
   subscribe(topic: string, options: SubscribeOptions = {}, listener?: (message: Message) => void): Subscription {
-    checkName(topic);
-    this.#guard();
+    this.#guard(topic);
     let stream = this.#streams.get(topic);
     const isNew = stream === undefined || stream.state.kind === 'ended';
     if (stream === undefined || isNew) {
@@ -116,8 +116,7 @@ export class Client {
 
   /** Resolves when the fleet has taken the message. Rejects with `refused`, `undecided`, `full`, `tooBig`, `badValue`, `closed`. */
   async publish(topic: string, value: unknown): Promise<void> {
-    checkName(topic);
-    this.#guard();
+    this.#guard(topic);
     const taken = this.#outbox.add(topic, toPayload(value));
     this.#send(() => this.#outbox.unsent(topic, this.#messageBytes));
     return taken;
@@ -125,8 +124,7 @@ export class Client {
 
   /** Resolves with the reply, whatever its code. Rejects with `timeout`, `undecided`, `full`, `tooBig`, `badValue`, `closed`. */
   async request(method: string, value?: unknown, options: { readonly timeoutMs?: number | undefined } = {}): Promise<Reply> {
-    checkName(method);
-    this.#guard();
+    this.#guard(method);
     const reply = this.#requests.add(method, toPayload(value), options.timeoutMs ?? this.#settings.requestTimeoutMs);
     this.#send(() => this.#requests.frames(false, this.#messageBytes));
     return reply;
@@ -134,8 +132,7 @@ export class Client {
 
   /** Who is on the topic now, as far as they let themselves be seen; at most 1,000. */
   async presence(topic: string): Promise<readonly Present[]> {
-    checkName(topic);
-    this.#guard();
+    this.#guard(topic);
     return this.#questions.ask(topic, () => this.#send(() => [{ type: 'presence', topic }]));
   }
 
@@ -144,20 +141,24 @@ export class Client {
     this.#move({ type: 'close' });
   }
 
-  #guard(): void {
-    const { state } = this;
-    if (state.kind === 'closed') throw new ClientError('closed', `the client is closed: ${state.reason}`, state.code);
+  /** Before everything that is asked for by name. */
+  #guard(name: string): void {
+    checkName(name);
+    if (this.state.kind === 'closed') throw closed(this.state);
   }
 
   #move(event: LifecycleEvent): void {
-    const { clock, random, backoff, giveUpAfterMs } = this.#settings;
     const before = this.state;
-    const [life, effects] = step(this.#life, event, { now: clock.now(), random, backoff, giveUpAfterMs });
+    const [life, effects] = step(this.#life, event, { ...this.#settings, now: this.#settings.clock.now() });
     this.#life = life;
     for (const effect of effects) this.#act(effect);
     if (life.state === before) return;
-    if (life.state.kind === 'closed') this.#finish(life.state.code, life.state.reason);
+    if (life.state.kind === 'closed') this.#finish(life.state);
     this.#stateEvent.emit(life.state);
+  }
+
+  #due(ms: number): Timer {
+    return this.#settings.clock.after(ms, () => this.#move({ type: 'due' }));
   }
 
   #act(effect: LifecycleEffect): void {
@@ -173,8 +174,7 @@ export class Client {
         return wire?.probe();
       case 'wait':
         this.#slot = effect.slot;
-        this.#timer.cancel();
-        this.#timer = this.#settings.clock.after(effect.ms, () => this.#move({ type: 'due' }));
+        this.#timer = this.#due(effect.ms);
         return;
       case 'hello':
         if (wire === undefined) return;
@@ -190,7 +190,7 @@ export class Client {
   #dial(number: number, at: string | undefined, ticket: string | undefined): void {
     const settings = this.#settings;
     const { clock, codec, links, connectTimeoutMs } = settings;
-    const from = 'link' in this.state ? this.#wires.get(this.state.link)?.url : undefined;
+    const from = this.#current()?.url;
     const slot = this.#slot;
     this.#slot = undefined;
     const events = {
@@ -245,8 +245,8 @@ export class Client {
     for (const stream of this.#streams.values()) if (stream.source === link) stream.unplug();
   }
 
-  #finish(code: number, reason: string): void {
-    const error = new ClientError('closed', `the client is closed: ${reason}`, code);
+  #finish(end: LinkEnd): void {
+    const error = closed(end);
     this.#timer.cancel();
     this.#page.stop();
     for (const wire of this.#wires.values()) wire.close(1000);
@@ -255,13 +255,13 @@ export class Client {
     this.#requests.end(error);
     this.#questions.end(error);
     this.#holes.clear();
-    for (const stream of this.#streams.values()) stream.end(code, reason);
+    for (const stream of this.#streams.values()) stream.end(end.code, end.reason);
   }
 
   /** Sends on the newest link, if it is ready; otherwise all that waits is sent when one is. */
   #send(frames: () => readonly ClientFrame[]): void {
     const wire = this.#current();
-    if (wire?.ready === true) wire.send(frames());
+    if (wire?.ready) wire.send(frames());
   }
 
   /** The link that is sent on, once it was welcomed. */
@@ -315,9 +315,9 @@ export class Client {
     // Whoever heard of the new state may have closed the client.
     if (wire.isOver) return;
     wire.ready = true;
-    const asks = [...this.#streams.values()].filter((stream) => !wire.unanswered.has(stream.topic) && isAskedFor(stream)).map((stream) => stream.ask());
-    for (const ask of asks) if ('topic' in ask) wire.unanswered.add(ask.topic);
-    wire.send([...asks, ...this.#waiting(welcome), ...this.#questions.frames()]);
+    const asks = [...this.#streams.values()].filter((stream) => !wire.unanswered.has(stream.topic) && isAskedFor(stream));
+    for (const { topic } of asks) wire.unanswered.add(topic);
+    wire.send([...asks.map((stream) => stream.ask()), ...this.#waiting(welcome), ...this.#questions.frames()]);
     this.#checkSettled(wire);
   }
 
@@ -394,6 +394,8 @@ export class Client {
 
 /** The node adds the inbox and everybody's stream by itself. */
 const isAskedFor = ({ topic, state }: Stream): boolean => topic !== INBOX && topic !== EVERYBODY && state.kind !== 'ended';
+
+const closed = ({ code, reason }: LinkEnd): ClientError => new ClientError('closed', `the client is closed: ${reason}`, code);
 
 const refusal = (what: string, { code, message }: { readonly code: number; readonly message: string }): ClientError =>
   new ClientError('refused', `${what} was refused: ${message}`, code);

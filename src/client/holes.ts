@@ -1,16 +1,16 @@
 // Fills what the node misses, once a second per topic at most: each message sent beyond a hole is answered with `expected`, and
 // answering each of them would multiply.
-import type { Clock } from '../core/clock.ts';
+import type { ClientClock } from '../host/browser.ts';
 
 const REST_MS = 1_000;
 
 export class Holes {
   /** Topics filled just now, and the last number asked for since. */
   readonly #filled = new Map<string, { again: number | null }>();
-  readonly #clock: Clock;
+  readonly #clock: ClientClock;
   readonly #fill: (topic: string, number: number) => void;
 
-  constructor(clock: Clock, fill: (topic: string, number: number) => void) {
+  constructor(clock: ClientClock, fill: (topic: string, number: number) => void) {
     this.#clock = clock;
     this.#fill = fill;
   }

@@ -33,11 +33,10 @@ export interface Lifecycle {
   readonly online: boolean;
 }
 
-export const unborn: Lifecycle = { state: { kind: 'idle' }, newest: 0, failures: 0, spreadMs: 0, downSince: 0, online: true };
+export const born = (now: number): Lifecycle => ({ state: { kind: 'idle' }, newest: 0, failures: 0, spreadMs: 0, downSince: now, online: true });
 
 export type LifecycleEvent =
-  | { readonly type: 'start' }
-  /** The wait is over. */
+  /** The wait is over, the first one (which is none) too. Comes in `idle` and `waiting` only. */
   | { readonly type: 'due' }
   | { readonly type: 'welcome'; readonly link: number; readonly spreadMs: number }
   | { readonly type: 'spread'; readonly ms: number }
@@ -87,10 +86,8 @@ export function step(life: Lifecycle, event: LifecycleEvent, around: Surrounding
   const { state } = life;
   if (state.kind === 'closed') return [life, []];
   switch (event.type) {
-    case 'start':
-      return state.kind === 'idle' ? dial({ ...life, downSince: around.now }) : [life, []];
     case 'due':
-      return state.kind === 'waiting' ? dial(life) : [life, []];
+      return dial(life);
     case 'awake':
       return wake({ ...life, online: true });
     case 'offline':

@@ -1,9 +1,8 @@
 // What the application may set, with the defaults and their reasons.
 import { backoffDefaults, type BackoffPolicy } from '../core/backoff.ts';
-import type { Clock } from '../core/clock.ts';
 import type { Listening } from '../core/event.ts';
 import type { Random } from '../core/random.ts';
-import { clientClock, clientRandom, freshNonce, watchPage, type PageEvents } from '../host/browser.ts';
+import { clientClock, clientRandom, freshNonce, watchPage, type ClientClock, type PageEvents } from '../host/browser.ts';
 import type { ClientCodec } from './json.ts';
 import { ClientError } from './errors.ts';
 import type { LinkFactory } from './link.ts';
@@ -33,7 +32,7 @@ export interface ClientOptions {
   readonly requestTimeoutMs?: number | undefined;
   /** How links are opened, time passes and dice fall. Default: the real ones. */
   readonly links?: LinkFactory | undefined;
-  readonly clock?: Clock | undefined;
+  readonly clock?: ClientClock | undefined;
   readonly random?: Random | undefined;
   /** A name that no other client object has. Default: 128 random bits. */
   readonly instance?: string | undefined;
@@ -43,7 +42,7 @@ export interface ClientOptions {
 
 export interface ClientSettings {
   readonly url: ClientOptions['url'];
-  readonly token: ClientOptions['token'];
+  readonly token?: ClientOptions['token'];
   readonly codec: ClientCodec;
   readonly outboxMessages: number;
   readonly outboxBytes: number;
@@ -52,7 +51,7 @@ export interface ClientSettings {
   readonly connectTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly links: LinkFactory;
-  readonly clock: Clock;
+  readonly clock: ClientClock;
   readonly random: Random;
   readonly instance: string;
   readonly page: (events: PageEvents) => Listening;
@@ -60,10 +59,10 @@ export interface ClientSettings {
 
 /** Throws `badValue` where there is no address. */
 export function settle(options: ClientOptions, codec: ClientCodec, links: LinkFactory): ClientSettings {
-  if (options.url === '' || (Array.isArray(options.url) && options.url.length === 0)) throw new ClientError('badValue', '`url` must name an address');
+  // Also of an empty list.
+  if (String(options.url) === '') throw new ClientError('badValue', '`url` must name an address');
   const { backoff, ...given } = options;
   const defaults = {
-    token: undefined,
     codec,
     outboxMessages: 1_000,
     outboxBytes: 1_048_576,

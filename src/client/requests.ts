@@ -1,5 +1,6 @@
 // Requests that wait for their replies: numbered when first sent, sent again on a new link, bounded in time.
-import type { Clock, Timer } from '../core/clock.ts';
+import type { Timer } from '../core/clock.ts';
+import type { ClientClock } from '../host/browser.ts';
 import type { ClientFrame, Payload } from '../protocol/frames.ts';
 import { ClientError, notJson, tooBig, undecided } from './errors.ts';
 import { fromPayload, type Allowance } from './payload.ts';
@@ -26,11 +27,11 @@ export class Requests {
   /** In the order of their numbers, then those never sent. */
   readonly #pending = new Set<Pending>();
   readonly #allowance: Allowance;
-  readonly #clock: Clock;
+  readonly #clock: ClientClock;
   /** The last number that was given. */
   #last = 0;
 
-  constructor(allowance: Allowance, clock: Clock) {
+  constructor(allowance: Allowance, clock: ClientClock) {
     this.#allowance = allowance;
     this.#clock = clock;
   }

@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../core/clock.ts';
 import type { Listening } from '../core/event.ts';
-import { clientClock } from '../host/browser.ts';
+import { clientInterval } from '../host/browser.ts';
 import type { Client } from './client.ts';
 
 /** The method that a server handles to get the reports. */
@@ -30,7 +30,7 @@ export interface VitalsOptions {
   readonly everyMs?: number | undefined;
   /** Asked before each report: whether the user agreed. Default: yes. */
   readonly allowed?: (() => boolean) | undefined;
-  readonly clock?: Clock | undefined;
+  readonly clock?: Pick<Clock, 'every'> | undefined;
 }
 
 const ERRORS = 10;
@@ -83,7 +83,7 @@ function count(tally: Tally, ms: number): void {
  * Observes and reports until stopped. What cannot be observed here is left out; when nothing happened, nothing is sent. A report
  * that does not arrive is dropped: measurements must never be in the way of the application's own messages.
  */
-export function reportVitals(client: Client, { everyMs = 10_000, allowed = () => true, clock = clientClock }: VitalsOptions = {}): Listening {
+export function reportVitals(client: Client, { everyMs = 10_000, allowed = () => true, clock = clientInterval }: VitalsOptions = {}): Listening {
   let seen = none();
   let isEmpty = true;
   let before = client.state.kind;

@@ -1,5 +1,6 @@
 // One link as frames: encodes and decodes, keeps the deadlines (welcome, heartbeat, probe), and says once how it ended.
-import type { Clock, Timer } from '../core/clock.ts';
+import type { Timer } from '../core/clock.ts';
+import type { ClientClock } from '../host/browser.ts';
 import { CloseCode } from '../protocol/close-codes.ts';
 import type { ClientFrame, ServerFrame } from '../protocol/frames.ts';
 import type { ClientCodec } from './json.ts';
@@ -26,44 +27,37 @@ export class Wire {
   /** As in the last hello on it. */
   number = 0;
   token: string | undefined;
+  url = '';
+  /** Ended, or closed: nothing is told any more. */
+  isOver = false;
   /** From a move; shown once. */
   ticket: string | undefined;
   /** What the welcome to the last hello must name. */
   resync: number | undefined;
   /** Topics that were left on it, until that is answered, and how often. */
   readonly #left = new Map<string, number>();
-  #url = '';
   #link: Link | null = null;
-  readonly #clock: Clock;
+  readonly #clock: ClientClock;
   readonly #codec: ClientCodec;
   readonly #events: WireEvents;
-  #timer: Timer;
+  #timer: Timer | undefined;
   #heardAt = 0;
   #askedAt = -1;
   #pingMs = Infinity;
   #deadMs = Infinity;
-  #over = false;
 
-  constructor(clock: Clock, codec: ClientCodec, events: WireEvents, deadlineMs: number) {
+  constructor(clock: ClientClock, codec: ClientCodec, events: WireEvents, deadlineMs: number) {
     this.#clock = clock;
     this.#codec = codec;
     this.#events = events;
-    this.#timer = this.#deadline(deadlineMs);
-  }
-
-  get url(): string {
-    return this.#url;
-  }
-
-  get isOver(): boolean {
-    return this.#over;
+    this.awaitWelcome(deadlineMs);
   }
 
   open(links: LinkFactory, url: string): void {
-    if (this.#over) return;
-    this.#url = url;
+    if (this.isOver) return;
+    this.url = url;
     this.#link = links(url, this.#codec.subprotocol, {
-      opened: () => this.#over || this.#events.opened(),
+      opened: () => this.isOver || this.#events.opened(),
       message: (data) => this.#receive(data),
       closed: (end) => this.#end(end),
     });
@@ -83,15 +77,15 @@ export class Wire {
       else this.#left.delete(topic);
       return true;
     }
-    return left > 0 && (frame.type === 'subscribed' || frame.type === 'gap' || frame.type === 'unsubscribed' || frame.type === 'publication');
+    // All frames that name a topic, except those about messages of our own and about who is there.
+    return left > 0 && !('number' in frame || 'members' in frame);
   }
 
   /** The welcome must come within this time. */
   awaitWelcome(deadlineMs: number): void {
     this.ready = false;
     this.#left.clear();
-    this.#timer.cancel();
-    this.#timer = this.#deadline(deadlineMs);
+    this.#later(deadlineMs, () => this.giveUp(`no welcome within ${deadlineMs} ms`));
   }
 
   welcomed(pingMs: number, deadMs: number): void {
@@ -115,40 +109,38 @@ export class Wire {
   /** Asks at once, and gives the link up when nothing is heard soon. */
   probe(): void {
     if (!this.ready) return;
-    this.#timer.cancel();
     this.#ping();
     const askedAt = this.#clock.now();
-    this.#timer = this.#clock.after(PROBE_MS, () => (this.#heardAt > askedAt || this.#askedAt < 0 ? this.#check() : this.giveUp('probe not answered')));
+    this.#later(PROBE_MS, () => (this.#heardAt > askedAt || this.#askedAt < 0 ? this.#check() : this.giveUp('probe not answered')));
   }
 
-  giveUp(reason: string, code = 0): void {
-    this.#link?.close(code === 0 ? CloseCode.timeout : code);
+  /** `code`: what this end takes it for; `told`: what the other end hears. */
+  giveUp(reason: string, code = 0, told: number = CloseCode.timeout): void {
+    this.#link?.close(told);
     this.#end({ code, reason });
   }
 
   /** Nothing is told after this. */
   close(code: number): void {
-    this.#over = true;
-    this.#timer.cancel();
+    this.isOver = true;
+    this.#timer?.cancel();
     this.#link?.close(code);
   }
 
-  #deadline(ms: number): Timer {
-    return this.#clock.after(ms, () => this.giveUp(`no welcome within ${ms} ms`));
+  /** What it waits for next, instead of what it waited for. */
+  #later(ms: number, task: () => void): void {
+    this.#timer?.cancel();
+    this.#timer = this.#clock.after(ms, task);
   }
 
   #receive(data: string | Uint8Array): void {
-    if (this.#over) return;
+    if (this.isOver) return;
     this.#heardAt = this.#clock.now();
     const frames = this.#codec.decodeServer(data);
-    if (frames === null) {
-      this.#link?.close(CloseCode.badFrame);
-      this.#end({ code: CloseCode.failed, reason: 'the node sent what is no message of the protocol' });
-      return;
-    }
+    if (frames === null) return this.giveUp('the node sent what is no message of the protocol', CloseCode.failed, CloseCode.badFrame);
     for (const frame of frames) {
       // Whoever handles a frame may close the link.
-      if (this.#over) return;
+      if (this.isOver) return;
       if (frame.type === 'ping') this.send([{ type: 'pong', at: frame.at }]);
       else if (frame.type === 'pong') this.#answered();
       else this.#events.frame(frame);
@@ -168,19 +160,18 @@ export class Wire {
   }
 
   #check(): void {
-    this.#timer.cancel();
     const silentMs = this.#clock.now() - this.#heardAt;
     if (silentMs >= this.#deadMs) return this.giveUp(`nothing heard for ${Math.round(silentMs)} ms`);
     const isQuiet = silentMs >= this.#pingMs;
     if (isQuiet) this.#ping();
     // At least a millisecond: what is less than the clock can tell apart would come round again and again.
-    this.#timer = this.#clock.after(Math.max(1, (isQuiet ? this.#deadMs : this.#pingMs) - silentMs), () => this.#check());
+    this.#later(Math.max(1, (isQuiet ? this.#deadMs : this.#pingMs) - silentMs), () => this.#check());
   }
 
   #end(end: LinkEnd): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#timer.cancel();
+    if (this.isOver) return;
+    this.isOver = true;
+    this.#timer?.cancel();
     this.#events.ended(end);
   }
 }

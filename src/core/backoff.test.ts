@@ -12,7 +12,3 @@ test('the bound doubles and stops at the cap', () => {
 test('the wait may be nothing', () => {
   assert.equal(backoffMs(backoffDefaults, 3, { next: () => 0 }), 0);
 });
-
-test('a fixed wait is the base', () => {
-  assert.equal(backoffMs({ kind: 'fixed', baseMs: 700, capMs: 30_000 }, 5, { next: () => 0.1 }), 700);
-});

@@ -2,17 +2,14 @@
 import type { Random } from './random.ts';
 
 export interface BackoffPolicy {
-  /** `fixed` always waits the base: what naive clients do. */
-  readonly kind: 'full-jitter' | 'fixed';
   readonly baseMs: number;
   readonly capMs: number;
 }
 
 /** Half a second at first, half a minute at most. */
-export const backoffDefaults: BackoffPolicy = { kind: 'full-jitter', baseMs: 500, capMs: 30_000 };
+export const backoffDefaults: BackoffPolicy = { baseMs: 500, capMs: 30_000 };
 
 /** The wait before attempt number `attempt`, which counts failures in a row, from 0: up to base * 2^attempt, at most the cap. */
 export function backoffMs(policy: BackoffPolicy, attempt: number, random: Random): number {
-  if (policy.kind === 'fixed') return policy.baseMs;
   return random.next() * Math.min(policy.capMs, policy.baseMs * 2 ** attempt);
 }

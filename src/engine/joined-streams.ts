@@ -1,8 +1,9 @@
 // Who listens to which stream on this side of a seat. Streams that are opened or closed in one turn travel in one call, since a
 // node has a stream for each of its users; on a new seat all of them are opened again.
+import { Few } from '../core/few.ts';
 import type { Log } from '../core/log.ts';
 import { type StreamCall } from './stream-calls.ts';
-import { type Entry, streamLimits } from './streams.ts';
+import { type Entry, streamLimits, type Tail } from './streams.ts';
 
 type Listener = (entry: Entry) => void;
 type TailCall = StreamCall & { readonly do: 'tail' | 'untail' };
@@ -14,6 +15,23 @@ export interface TailPorts {
   readonly log: Log;
 }
 
+/** One listener of one stream. */
+class Ear implements Tail {
+  readonly #tails: Tails;
+  readonly stream: string;
+  readonly listener: Listener;
+
+  constructor(tails: Tails, stream: string, listener: Listener) {
+    this.#tails = tails;
+    this.stream = stream;
+    this.listener = listener;
+  }
+
+  close(): Promise<void> {
+    return this.#tails.close(this);
+  }
+}
+
 /** What is to be said of streams at the end of this turn. */
 interface Batch {
   readonly opened: Set<string>;
@@ -23,7 +41,7 @@ interface Batch {
 
 export class Tails {
   readonly #ports: TailPorts;
-  readonly #listeners = new Map<string, Set<Listener>>();
+  readonly #ears = new Map<string, Few<Ear>>();
   #batch: Batch | null = null;
 
   constructor(ports: TailPorts) {
@@ -32,46 +50,46 @@ export class Tails {
 
   /** What opens all tails on a new seat. */
   calls(): readonly TailCall[] {
-    return inCalls('tail', [...this.#listeners.keys()]);
+    return inCalls('tail', [...this.#ears.keys()]);
   }
 
-  async open(stream: string, listener: Listener): Promise<() => Promise<void>> {
-    // Wrapped, so that one function can listen twice and be closed once.
-    const own: Listener = (entry) => listener(entry);
-    const listeners = this.#listeners.get(stream) ?? new Set();
-    this.#listeners.set(stream, listeners.add(own));
+  async open(stream: string, listener: Listener): Promise<Tail> {
+    // One object, so that one function can listen twice and be closed once, and a stream costs little.
+    const ear = new Ear(this, stream, listener);
+    const ears = this.#ears.get(stream) ?? new Few<Ear>();
+    ears.add(ear);
+    this.#ears.set(stream, ears);
     const batch = this.#thisTurn();
     batch.closed.delete(stream);
     batch.opened.add(stream);
     try {
       await batch.done;
     } catch (error) {
-      await this.#close(stream, own);
+      await this.close(ear);
       throw error;
     }
-    return () => this.#close(stream, own);
+    return ear;
   }
 
   deliver(stream: string, entry: Entry): void {
-    const listeners = this.#listeners.get(stream);
-    if (listeners === undefined) return;
-    for (const listener of listeners) {
+    this.#ears.get(stream)?.forEach(({ listener }) => {
       try {
         listener(entry);
       } catch (error) {
         this.#ports.log.error({ stream, error }, 'a listener of a stream threw');
       }
-    }
+    });
   }
 
   clear(): void {
-    this.#listeners.clear();
+    this.#ears.clear();
   }
 
-  async #close(stream: string, listener: Listener): Promise<void> {
-    const listeners = this.#listeners.get(stream);
-    if (listeners?.delete(listener) !== true || listeners.size > 0) return;
-    this.#listeners.delete(stream);
+  async close(ear: Ear): Promise<void> {
+    const { stream } = ear;
+    const ears = this.#ears.get(stream);
+    if (ears?.delete(ear) !== true || ears.size > 0) return;
+    this.#ears.delete(stream);
     const batch = this.#thisTurn();
     batch.opened.delete(stream);
     batch.closed.add(stream);

@@ -67,18 +67,20 @@ export class MemorySessions {
     if (this.#owned(session, owner) !== null) this.#sessions.delete(session);
   }
 
-  /** The last number that was taken on `stream`; 0 before the first; null when fenced. */
+  /** The last number that was taken on `stream`; 0 before the first; null when fenced. No stream is begun beyond the limit, not even to tell a hole. */
   lastNumber(session: string, owner: number, stream: string): number | null {
     const own = this.#owned(session, owner);
-    return own === null ? null : (own.numbers.get(stream) ?? 0);
+    if (own === null) return null;
+    const last = own.numbers.get(stream);
+    const most = streamLimits.numbersPerSession;
+    if (last === undefined && own.numbers.size >= most) throw tooMuch('the streams that a session publishes on', `at most ${most}`, 'one more');
+    return last ?? 0;
   }
 
   /** Marks a number as taken. Nothing happens when fenced. */
   count(by: { readonly session: string; readonly owner: number; readonly number: number }, stream: string): void {
     const numbers = this.#owned(by.session, by.owner)?.numbers;
     if (numbers === undefined || by.number <= (numbers.get(stream) ?? 0)) return;
-    const most = streamLimits.numbersPerSession;
-    if (numbers.size >= most && !numbers.has(stream)) throw tooMuch('the streams that a session publishes on', `at most ${most}`, 'one more');
     numbers.set(stream, by.number);
   }
 

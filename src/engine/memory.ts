@@ -12,7 +12,7 @@ import { serveStreams } from './memory-serve.ts';
 import { StreamStore } from './memory-streams.ts';
 import { PortStreams } from './port-streams.ts';
 import type { StoredCall } from './stream-calls.ts';
-import type { Entry, Streams } from './streams.ts';
+import type { Entry, Streams, Tail } from './streams.ts';
 
 export interface MemoryOptions {
   readonly clock: Clock;
@@ -274,13 +274,15 @@ class MemoryEngine implements Engine {
     return serveStreams(this.#store.streams, call);
   }
 
-  async #tail(stream: string, listener: (entry: Entry) => void): Promise<() => Promise<void>> {
+  async #tail(stream: string, listener: (entry: Entry) => void): Promise<Tail> {
     this.#mustBeOpen();
     const shut = this.#store.streams.tail(stream, (entry) => listener(entry));
     this.#tails.add(shut);
-    return async () => {
-      this.#tails.delete(shut);
-      shut();
+    return {
+      close: async () => {
+        this.#tails.delete(shut);
+        shut();
+      },
     };
   }
 

@@ -7,8 +7,8 @@ import type { Position } from '../protocol/frames.ts';
 export interface StreamPorts {
   /** Carries out a call that keeps to the limits. */
   readonly call: (call: StreamCall) => Promise<unknown>;
-  /** Resolves when the listener will be told; to what ends that. */
-  readonly tail: (stream: string, listener: (entry: Entry) => void) => Promise<() => Promise<void>>;
+  /** Resolves when the listener will be told. */
+  readonly tail: (stream: string, listener: (entry: Entry) => void) => Promise<Tail>;
 }
 
 export class PortStreams implements Streams {
@@ -32,8 +32,7 @@ export class PortStreams implements Streams {
 
   async tail(stream: string, listener: (entry: Entry) => void): Promise<Tail> {
     checkStreamCall({ do: 'tail', streams: [stream] });
-    const close = await this.#ports.tail(stream, listener);
-    return { close };
+    return this.#ports.tail(stream, listener);
   }
 
   claim(claim: Claim): Promise<Claimed> {

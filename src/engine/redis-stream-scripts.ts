@@ -57,9 +57,9 @@ else
   local known = redis.call('HMGET', KEYS[3], 'owner', ARGV[8])
   local last, number = tonumber(known[2] or 0), tonumber(ARGV[7])
   if known[1] ~= ARGV[6] then return {${Append.fenced}} end
+  if not known[2] and redis.call('HLEN', KEYS[3]) >= ${streamLimits.numbersPerSession + SESSION_FIELDS} then return ${OVER_LIMIT} end
   if number <= last then return {${Append.repeat}} end
   if number > last + 1 then return {${Append.hole}, last + 1} end
-  if not known[2] and redis.call('HLEN', KEYS[3]) >= ${streamLimits.numbersPerSession + SESSION_FIELDS} then return ${OVER_LIMIT} end
   redis.call('HSET', KEYS[3], ARGV[8], number)
 end
 local known = redis.call('HMGET', KEYS[1], 'top', 'epochs')
@@ -177,9 +177,9 @@ export const skipNumbers: Script = script(`
 local known = redis.call('HMGET', KEYS[1], 'owner', ARGV[2])
 if known[1] ~= ARGV[1] then return {${Append.fenced}} end
 local last = tonumber(known[2] or 0)
+if not known[2] and redis.call('HLEN', KEYS[1]) >= ${streamLimits.numbersPerSession + SESSION_FIELDS} then return ${OVER_LIMIT} end
 if last < tonumber(ARGV[3]) - 1 then return {${Append.hole}, last + 1} end
 if tonumber(ARGV[4]) <= last then return {${Append.repeat}} end
-if not known[2] and redis.call('HLEN', KEYS[1]) >= ${streamLimits.numbersPerSession + SESSION_FIELDS} then return ${OVER_LIMIT} end
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[4])
 return {${Append.repeat}}`);
 

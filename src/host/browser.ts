@@ -3,15 +3,21 @@ import type { Clock } from '../core/clock.ts';
 import type { Listening } from '../core/event.ts';
 import type { Random } from '../core/random.ts';
 
+/** What a client needs of a clock. */
+export type ClientClock = Pick<Clock, 'now' | 'after'>;
+
 /** Timers keep a Node process alive: a client that waits for its next attempt is at work. */
-export const clientClock: Clock = {
+export const clientClock: ClientClock = {
   now: () => performance.now(),
-  wallTime: () => Date.now(),
   after: (delayMs, task) => {
     // Longer delays than 2^31 - 1 would run at once.
     const handle = setTimeout(task, Math.min(delayMs, 2_147_483_647));
     return { cancel: () => clearTimeout(handle) };
   },
+};
+
+/** Apart from the clock: only what opts in to measurements downloads it. */
+export const clientInterval: Pick<Clock, 'every'> = {
   every: (intervalMs, task) => {
     const handle = setInterval(task, intervalMs);
     return { cancel: () => clearInterval(handle) };
@@ -21,7 +27,7 @@ export const clientClock: Clock = {
 export const clientRandom: Random = { next: () => Math.random() };
 
 /** 128 bits that no other client has, also where the page is not secure and `randomUUID` is missing. */
-export const freshNonce = (): string => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+export const freshNonce = (): string => crypto.getRandomValues(new Uint32Array(4)).join('-');
 
 /** What the page tells of its network and its life. */
 export interface PageEvents {
@@ -32,9 +38,10 @@ export interface PageEvents {
   gone(): void;
 }
 
+type Listener = (event: { readonly persisted?: boolean }) => void;
+
 interface Target {
-  addEventListener?(type: string, listener: (event: { readonly persisted?: boolean }) => void): void;
-  removeEventListener?(type: string, listener: (event: { readonly persisted?: boolean }) => void): void;
+  addEventListener?(type: string, listener: Listener, options: { readonly signal: AbortSignal }): void;
   readonly visibilityState?: string;
 }
 
@@ -42,16 +49,13 @@ interface Target {
 export function watchPage(events: PageEvents): Listening {
   const page = globalThis as Target & { readonly document?: Target };
   const { document } = page;
-  const stops: (() => void)[] = [];
-  const on = (target: Target | undefined, type: string, listener: (event: { readonly persisted?: boolean }) => void): void => {
-    target?.addEventListener?.(type, listener);
-    stops.push(() => target?.removeEventListener?.(type, listener));
-  };
+  const stopped = new AbortController();
+  const on = (target: Target | undefined, type: string, listener: Listener): void => target?.addEventListener?.(type, listener, stopped);
   on(page, 'offline', () => events.offline());
   on(page, 'online', () => events.awake());
   on(page, 'pageshow', ({ persisted }) => persisted && events.awake());
   on(page, 'pagehide', ({ persisted }) => persisted || events.gone());
   on(document, 'resume', () => events.awake());
   on(document, 'visibilitychange', () => document?.visibilityState === 'visible' && events.awake());
-  return { stop: () => stops.forEach((stop) => stop()) };
+  return { stop: () => stopped.abort() };
 }

@@ -125,20 +125,10 @@ export const EVERYBODY = '@all';
 export const presenceTopic = (topic: string): string => `@presence/${topic}`;
 
 /** Sub-protocols of the WebSocket handshake, in the server's order of preference. */
-export const subprotocols = { proto: 'evenkeel.v1.proto', json: 'evenkeel.v1.json' } as const;
+export * as subprotocols from './subprotocols.ts';
 
 /** Sizes that both sides hold each other to. Beyond them a link is closed with `CloseCode.badFrame` or `tooBig`. */
-export const frameLimits = {
-  /** Characters of topics, methods, ids, tokens. */
-  nameChars: 256,
-  tokenChars: 8_192,
-  /** Frames in one WebSocket message. */
-  framesPerMessage: 1_000,
-  /** Subscriptions in one hello, numbers in one welcome. */
-  positions: 1_000,
-  /** Arrays and objects within each other in a client's JSON: what is deeper, other clients may be unable to read. */
-  depth: 100,
-} as const;
+export * as frameLimits from './frame-limits.ts';
 
 /** A codec is pure: one WebSocket message is a list of frames. */
 export interface Codec {

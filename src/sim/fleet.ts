@@ -48,6 +48,7 @@ export class SimFleet {
   readonly refusing: Set<number> = new Set<number>();
   readonly #balancers: Balancers;
   readonly #backoff: BackoffPolicy;
+  readonly #isJittered: boolean;
   readonly #world: NodeWorld;
   readonly #byId = new Map<string, number>();
   readonly #tickets: Uint8Array;
@@ -67,7 +68,8 @@ export class SimFleet {
     this.#beats = scenario.clients.protocol === 'http';
     this.#sdk = scenario.clients.protocol === 'session' && scenario.policy.name === 'evenkeel';
     const { kind, baseS, capS } = scenario.clients.backoff;
-    this.#backoff = { kind, baseMs: baseS * 1000, capMs: capS * 1000 };
+    this.#backoff = { baseMs: baseS * 1000, capMs: capS * 1000 };
+    this.#isJittered = kind === 'full-jitter';
     this.control = new Control(scenario, { clock: this.clock, random: this.random, faults });
     this.#world = {
       clock: this.clock,
@@ -361,7 +363,8 @@ export class SimFleet {
   }
 
   #backoffMs(attempt: number): number {
-    return backoffMs(this.#backoff, attempt, this.random);
+    // What naive clients do: always wait the base.
+    return this.#isJittered ? backoffMs(this.#backoff, attempt, this.random) : this.#backoff.baseMs;
   }
 
   /** Natural churn: some leave, and as many come in their place. */

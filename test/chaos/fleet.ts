@@ -3,7 +3,7 @@
 import { Operator } from '../../src/cluster/operator.ts';
 import { Child } from '../../src/cli/child.ts';
 import { freePorts } from '../../src/cli/demo/free-port.ts';
-import { Judge } from '../../src/cli/swarm/judge/judge.ts';
+import { Judge } from '../../src/judge/judge.ts';
 import { readNotes } from '../../src/cli/swarm/notes.ts';
 import { EvenkeelError } from '../../src/core/errors.ts';
 import { silentLog } from '../../src/core/log.ts';

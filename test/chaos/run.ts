@@ -1,5 +1,5 @@
 // Chaos: a fleet under load, everything that can go wrong with it, and the judgement on what its clients saw. Run by `npm run chaos`.
-import { isClean, type Verdict } from '../../src/cli/swarm/judge/judge.ts';
+import { isClean, type Verdict } from '../../src/judge/judge.ts';
 import { seeded } from '../../src/core/random.ts';
 import { realClock, sleep } from '../../src/host/clock.ts';
 import { Chaos, faultKinds, type FaultKind } from './faults.ts';

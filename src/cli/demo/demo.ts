@@ -15,7 +15,7 @@ import { freshName } from '../../host/random.ts';
 import { Child } from '../child.ts';
 import { Account, type AccountState } from '../swarm/account.ts';
 import { Crew } from '../swarm/crew.ts';
-import type { Verdict } from '../swarm/judge/judge.ts';
+import type { Verdict } from '../../judge/judge.ts';
 import { imbalanceOf } from './evenness.ts';
 import { freePorts } from './free-port.ts';
 import type { BalancerSample, FromBalancer, ToBalancer } from './messages.ts';

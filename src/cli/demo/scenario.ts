@@ -2,7 +2,7 @@
 import { below, seeded } from '../../core/random.ts';
 import { sleep } from '../../host/clock.ts';
 import type { AccountState } from '../swarm/account.ts';
-import type { Verdict } from '../swarm/judge/judge.ts';
+import type { Verdict } from '../../judge/judge.ts';
 import type { Demo } from './demo.ts';
 import { EVEN_THRESHOLD, evenSince, imbalanceOf, leastMoves, movesAfterEven, type Sample } from './evenness.ts';
 import type { MoveCounts } from './moves.ts';

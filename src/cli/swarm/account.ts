@@ -1,6 +1,6 @@
 // The account of everything that many clients did: what they sent, what was answered, what failed and how connections ended.
 import { Histogram, type HistogramState } from '../../core/histogram.ts';
-import type { Verdict } from './judge/judge.ts';
+import type { Verdict } from '../../judge/judge.ts';
 
 /** The answer of `evenkeel swarm` (DESIGN section 9). What these protocols cannot tell is null. */
 export interface SwarmReport {

@@ -4,7 +4,7 @@ import { sleep } from '../../host/clock.ts';
 import { freshName } from '../../host/random.ts';
 import { Child, type Exit } from '../child.ts';
 import { Account, addUp, type AccountState } from './account.ts';
-import { Judge, type Verdict } from './judge/judge.ts';
+import { Judge, type Verdict } from '../../judge/judge.ts';
 import type { FromClients, ToClients } from './messages.ts';
 import { readNotes } from './notes.ts';
 import type { SwarmOptions } from './swarm.ts';

@@ -1,7 +1,7 @@
 // What was noted in one process is what the judge hears in another.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Judge } from './judge/judge.ts';
+import { Judge } from '../../judge/judge.ts';
 import { Notebook, readNotes } from './notes.ts';
 
 test('the judge hears from notes what it would have heard itself', () => {

@@ -1,5 +1,5 @@
 // What the clients of one process saw, as numbers: taken down as it happens, handed to the parent in pieces, and read to the judge.
-import type { Judge, Outcome } from './judge/judge.ts';
+import type { Judge, Outcome } from '../../judge/judge.ts';
 
 /** A place in a stream, with the epoch as the fleet names it. */
 export interface Place {

@@ -1,7 +1,7 @@
 // A client of the SDK that takes down everything that a judge needs: what it sent and how that ended, what it got, and where it
 // was told of a gap. Each message names its publisher, its stream and its number there, so that no part of the fleet has to be believed.
 import { connect, ClientError, type Client, type ClientOptions, type Message, type Subscription } from '../../client/node/index.ts';
-import type { Outcome } from './judge/judge.ts';
+import type { Outcome } from '../../judge/judge.ts';
 import type { Notebook } from './notes.ts';
 
 export interface WitnessOptions {

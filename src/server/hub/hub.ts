@@ -7,7 +7,7 @@ import type { Engine } from '../../engine/engine.ts';
 import { streamLimits, type Append, type Appended, type Keep } from '../../engine/streams.ts';
 import { EVERYBODY, INBOX, presenceTopic, type Payload, type Start } from '../../protocol/frames.ts';
 import { dataOf, type Follower } from './follower.ts';
-import { LiveStream } from './live-stream.ts';
+import { LiveStream, type LiveStreamPorts } from './live-stream.ts';
 
 export interface HubPorts {
   readonly engine: Engine;
@@ -36,6 +36,7 @@ const LINGER_MS = 10_000;
 
 export class Hub {
   readonly #ports: HubPorts;
+  readonly #streamPorts: LiveStreamPorts;
   readonly #streams = new Map<string, LiveStream>();
   /** Streams without followers, and since when. */
   readonly #idle = new Map<LiveStream, number>();
@@ -43,7 +44,9 @@ export class Hub {
   #health: { stop(): void } | null = null;
 
   constructor(ports: HubPorts) {
+    const { engine, clock, log, defer, keep } = ports;
     this.#ports = ports;
+    this.#streamPorts = { streams: engine.streams, clock, log, defer, metaMs: keep.metaMs };
   }
 
   start(): void {
@@ -73,8 +76,7 @@ export class Hub {
   follow(name: string, topic: string, { follower, start }: { readonly follower: Follower; readonly start: Start }): [LiveStream, void | Promise<void>] {
     let stream = this.#streams.get(name);
     if (stream === undefined) {
-      const { engine, clock, log, defer, keep } = this.#ports;
-      stream = new LiveStream(name, topic, { streams: engine.streams, clock, log, defer, metaMs: keep.metaMs });
+      stream = new LiveStream(name, topic, this.#streamPorts);
       this.#streams.set(name, stream);
     }
     this.#idle.delete(stream);

@@ -2,6 +2,7 @@
 // missed; and brings those who resume up to where it stands, page by page, as fast as each of them takes it.
 import type { Clock, Timer } from '../../core/clock.ts';
 import { EvenkeelError } from '../../core/errors.ts';
+import { Few } from '../../core/few.ts';
 import type { Log } from '../../core/log.ts';
 import type { Entry, Page, Streams, Tail } from '../../engine/streams.ts';
 import type { Position, Start } from '../../protocol/frames.ts';
@@ -42,10 +43,11 @@ export class LiveStream {
   /** As clients call it. */
   readonly topic: string;
   readonly #ports: LiveStreamPorts;
-  readonly #live = new Set<Follower>();
-  /** Made when somebody is behind; most streams never need it. */
+  // A node has a stream for each of its users: what most of them do not need is made when it is needed.
+  readonly #live = new Few<Follower>();
+  /** Null while nobody is behind. */
   #behind: Map<Follower, Behind> | null = null;
-  #burst: Entry[] = [];
+  #burst: Entry[] | null = null;
   #state: State = { kind: 'opening' };
   #tail: Tail | null = null;
   #pumping = false;
@@ -53,7 +55,7 @@ export class LiveStream {
   #wanted = false;
   #retry: Timer | null = null;
   /** What waits until the stream is open. */
-  #waiting: (() => void)[] = [];
+  #waiting: (() => void)[] | null = null;
 
   constructor(name: string, topic: string, ports: LiveStreamPorts) {
     this.name = name;
@@ -79,13 +81,13 @@ export class LiveStream {
     this.#flush();
     this.#behindOf().set(follower, { position: 'after' in start ? start.after : null, start, told: false, stalled: false });
     this.#pump();
-    if (this.#state.kind === 'opening') return new Promise((resolve) => void this.#waiting.push(resolve));
+    if (this.#state.kind === 'opening') return new Promise((resolve) => void (this.#waiting ??= []).push(resolve));
   }
 
   /** Stops; nothing is told. */
   leave(follower: Follower): void {
     this.#live.delete(follower);
-    this.#behind?.delete(follower);
+    this.#catchUp(follower);
   }
 
   /** A follower that was not ready takes more again. */
@@ -121,13 +123,14 @@ export class LiveStream {
       this.#pump();
       this.#begun();
     } catch (error) {
+      if (this.#state.kind === 'closed') return this.close();
       this.#failed(error, () => void this.#open());
     }
   }
 
   #begun(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
+    const waiting = this.#waiting ?? [];
+    this.#waiting = null;
     for (const go of waiting) go();
   }
 
@@ -146,20 +149,21 @@ export class LiveStream {
   #ingest(state: State & { kind: 'open' }, entry: Entry): void {
     state.position = entry;
     if (this.#live.size === 0) return;
-    if (this.#burst.length === 0) this.#ports.defer(() => this.#flush());
-    this.#burst.push(entry);
+    if (this.#burst !== null) return void this.#burst.push(entry);
+    this.#burst = [entry];
+    this.#ports.defer(() => this.#flush());
   }
 
   /** Hands what has come to everybody who is live. */
   #flush(): void {
     const entries = this.#burst;
-    if (entries.length === 0) return;
-    this.#burst = [];
+    if (entries === null) return;
+    this.#burst = null;
     const packs = new Packs(this.topic, entries);
-    for (const follower of this.#live) {
+    this.#live.forEach((follower) => {
       if (follower.ready()) follower.write(packs.for(follower.packer));
       else this.#stall(follower, entries[0]);
-    }
+    });
   }
 
   /** It reads too slowly: from here on it reads from the history, when it can. */
@@ -202,7 +206,7 @@ export class LiveStream {
     }
     this.#flush();
     state.position = page.top;
-    for (const follower of this.#live) follower.tell({ type: 'gap', topic: this.topic, position: page.top });
+    this.#live.forEach((follower) => follower.tell({ type: 'gap', topic: this.topic, position: page.top }));
   }
 
   /** Reads on for those who are behind, the rearmost first, until nobody can take more. */
@@ -259,7 +263,7 @@ export class LiveStream {
     if (position === null || position.offset !== here.offset || position.epoch !== here.epoch) return false;
     this.#flush();
     this.#tellStart(follower, behind, position);
-    this.#behind?.delete(follower);
+    this.#catchUp(follower);
     this.#live.add(follower);
     return true;
   }
@@ -339,6 +343,10 @@ export class LiveStream {
 
   #behindOf(): Map<Follower, Behind> {
     return (this.#behind ??= new Map<Follower, Behind>());
+  }
+
+  #catchUp(follower: Follower): void {
+    if (this.#behind?.delete(follower) === true && this.#behind.size === 0) this.#behind = null;
   }
 
   /** The engine did not answer: again in a moment. Anything else is a mistake of ours, and must not be hidden. */

@@ -20,6 +20,9 @@ import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import { WebSocketLink, webSocketPacker } from './websocket-link.ts';
 
+/** Who was told to come later has this long to answer the close: there may be many of them. */
+const LATER_MS = 2_000;
+
 const kindOf = (codec: Codec): { readonly codec: Codec; readonly packer: Packer } => ({ codec, packer: webSocketPacker(codec) });
 
 const KINDS = { [subprotocols.json]: kindOf(jsonCodec), [subprotocols.proto]: kindOf(protoCodec) };
@@ -99,6 +102,8 @@ class Entrance {
       // Browsers cannot read a failed handshake; so this one succeeds, to be closed with what they need to know.
       ws.on('error', () => ws.terminate());
       ws.close(CloseCode.tryLater, laterReason(answer));
+      const end = clock.after(LATER_MS, () => ws.terminate());
+      ws.on('close', () => end.cancel());
     });
   }
 
@@ -110,6 +115,7 @@ class Entrance {
     ws[sessionKey] = session;
     (socket as Drained)[sessionKey] = session;
     ws.on('message', onMessage);
+    ws.on('ping', onPing);
     ws.on('close', this.#onClose);
     socket.on('drain', onDrain);
     this.#wss.emit('connection', ws, request);
@@ -123,6 +129,11 @@ class Entrance {
 /** These are shared by all links: closures of each link would cost memory. */
 function onDrain(this: Drained): void {
   this[sessionKey]?.drained();
+}
+
+/** `ws` answers by itself. */
+function onPing(this: Linked): void {
+  this[sessionKey]?.pinged();
 }
 
 function onMessage(this: Linked, data: RawData, isBinary: boolean): void {
@@ -150,5 +161,7 @@ function isWelcome({ headers }: IncomingMessage, origins: SessionsSettings['orig
 function refuse(socket: Duplex, status: number, headers: Readonly<Record<string, string>>): void {
   const lines = Object.entries({ ...headers, Connection: 'close', 'Content-Length': '0' }).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.on('error', () => socket.destroy());
+  // The server's timeouts do not hold for upgrades: a client that keeps its half open would keep the file too.
+  socket.once('finish', () => socket.destroy());
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n`);
 }

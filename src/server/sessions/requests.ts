@@ -5,7 +5,8 @@ import type { Log } from '../../core/log.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { RESERVED, type ServerFrame } from '../../protocol/frames.ts';
 import { dataOf, payloadIn } from '../hub/follower.ts';
-import type { RequestFrame, Session } from './session.ts';
+import type { RequestFrame } from './link.ts';
+import type { Session } from './session.ts';
 
 /** Who asks. */
 export interface Asker {
@@ -26,8 +27,11 @@ export interface HandlerOptions {
 export class Refusal extends Error {
   readonly code: number;
 
+  /** Throws EVENKEEL_BAD_OPTION for other codes: a client would take them for something else. */
   constructor(code: number, message: string) {
     super(message);
+    if (!Number.isInteger(code) || code < 400 || code > 599)
+      throw new EvenkeelError('EVENKEEL_BAD_OPTION', `the code of a refusal must be 400 to 599, got ${code}`);
     this.name = 'Refusal';
     this.code = code;
   }
@@ -81,6 +85,10 @@ export class Requests {
       return kept ? reply : null;
     } catch (error) {
       if (!EvenkeelError.is(error)) throw error;
+      if (error.code === 'EVENKEEL_LIMIT') {
+        this.#log.error({ method, error }, 'a reply is too large to be stored');
+        return { type: 'reply', number, code: 500, message: 'the reply is too large' };
+      }
       // The handler may have run; the client hears that this is not known rather than nothing.
       return { type: 'reply', number, code: 503, message: `whether it was done is not known: ${error.message}` };
     }
@@ -91,9 +99,11 @@ export class Requests {
     try {
       const value: unknown = 'json' in payload ? JSON.parse(payload.json) : payload.bytes;
       const data = await handler(value, { user, client, method });
-      if (data === undefined) return { type: 'reply', number, code: 200, message: '' };
-      if (data instanceof Uint8Array) return { type: 'reply', number, code: 200, message: '', payload: { bytes: data } };
-      return { type: 'reply', number, code: 200, message: '', payload: { json: JSON.stringify(data) } };
+      // JSON can say neither nothing nor a function; both are no data.
+      const json = data instanceof Uint8Array ? undefined : (JSON.stringify(data) as string | undefined);
+      if (json !== undefined) return { type: 'reply', number, code: 200, message: '', payload: { json } };
+      if (!(data instanceof Uint8Array)) return { type: 'reply', number, code: 200, message: '' };
+      return { type: 'reply', number, code: 200, message: '', payload: { bytes: data } };
     } catch (error) {
       if (error instanceof Refusal) return { type: 'reply', number, code: error.code, message: error.message };
       this.#log.error({ method, client, error }, 'a handler failed');

@@ -5,27 +5,15 @@ import { EvenkeelError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { Appended } from '../../engine/streams.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
-import { RESERVED, type ClientFrame, type Codec, type Payload, type ServerFrame, type Start } from '../../protocol/frames.ts';
+import { INBOX, RESERVED, type ClientFrame, type ServerFrame, type Start } from '../../protocol/frames.ts';
 import { dataOf, type Follower, type Packed, type Packer } from '../hub/follower.ts';
 import { streamOf, type Hub } from '../hub/hub.ts';
 import type { LiveStream } from '../hub/live-stream.ts';
+import { Held, Intake } from './intake.ts';
+import type { Hello, RequestFrame, SessionLink } from './link.ts';
+import { Missed } from './missed.ts';
 import type { SessionsSettings, Wish } from './options.ts';
-
-/** One link as its session sees it: a WebSocket, or a virtual one. */
-export interface SessionLink {
-  readonly codec: Codec;
-  readonly packer: Packer;
-  write(packed: Packed): void;
-  close(code: number, reason: string): void;
-  /** Bytes that wait to be sent. */
-  buffered(): number;
-  /** Stops reading from the client; `release` goes on. */
-  hold(): void;
-  release(): void;
-}
-
-export type Hello = ClientFrame & { readonly type: 'hello' };
-export type RequestFrame = ClientFrame & { readonly type: 'request' };
+import { countsFromOne, isOwn, isReserved, isTooBig } from './rules.ts';
 
 /** What a session asks of its node. */
 export interface SessionHost {
@@ -51,6 +39,16 @@ export interface SessionHost {
   present(session: Session, topic: string): Promise<ServerFrame>;
 }
 
+/** What is to be done when an append or a skip is settled. */
+interface Outcome {
+  readonly appended: Promise<Appended>;
+  /** Where it took effect, everything up to this number is taken. */
+  readonly upTo: number;
+  readonly done: () => void;
+  /** A limit of the engine is in the way; it will be tomorrow. */
+  readonly limited: (message: string) => void;
+}
+
 export type SessionStage =
   /** Waits for hello. */
   | 'greeting'
@@ -61,6 +59,9 @@ export type SessionStage =
 
 /** What may be under way for one client; beyond it nothing more is read. */
 const UNDER_WAY = 128;
+
+/** Topics on which a client may have left out a number at once. */
+const AWAITED = 1_000;
 
 export class Session implements Follower {
   readonly link: SessionLink;
@@ -83,23 +84,19 @@ export class Session implements Follower {
   #stalledAt = 0;
   #out: ServerFrame[] = [];
   #acks: Map<string, number> | null = null;
-  /** By topic: the number that must come next because something was missed. */
-  #awaited: Map<string, number> | null = null;
+  /** Made when something is missing; most sessions never need it. */
+  #missed: Missed | null = null;
   /** Frames that came while an earlier one was still being handled. */
   #waiting: ClientFrame[] | null = null;
   #underWay = 0;
-  #held = false;
-  /** Frames that may still be taken now, and when that was counted. */
-  #allowance: number;
-  #countedAt: number;
+  readonly #intake: Intake;
 
   constructor(link: SessionLink, host: SessionHost) {
     this.link = link;
     this.packer = link.packer;
     this.#host = host;
     this.since = host.clock.now();
-    this.#countedAt = this.since;
-    this.#allowance = 2 * host.settings.framesPerS;
+    this.#intake = new Intake({ clock: host.clock, framesPerS: host.settings.framesPerS, link });
   }
 
   /** One message of the link. */
@@ -107,15 +104,24 @@ export class Session implements Follower {
     if (this.stage === 'closed' || this.stage === 'retired') return;
     const frames = this.link.codec.decodeClient(message);
     if (frames === null) return this.end(CloseCode.badFrame, 'a message that is not of this protocol');
-    if (!this.#count(frames.length)) this.#rest();
+    // An empty message is work as well.
+    this.#intake.count(Math.max(1, frames.length));
     if (this.#waiting !== null) this.#waiting.push(...frames);
     else this.#run(frames);
+  }
+
+  /** The link answered by itself, to a ping of its own kind. */
+  pinged(): void {
+    if (this.stage === 'closed') return;
+    this.#intake.count(1);
+    this.ready();
   }
 
   /** The link has room again. */
   drained(): void {
     if (this.#stalledAt === 0) return;
     this.#stalledAt = 0;
+    this.#intake.release(Held.unread);
     for (const stream of this.#streams) stream.resume(this);
   }
 
@@ -130,19 +136,19 @@ export class Session implements Follower {
   /** The link is no more. */
   gone(): void {
     this.stage = 'closed';
+    this.#intake.end();
     for (const stream of this.#streams) this.#host.hub.leave(stream, this);
     this.#streams = [];
   }
 
-  /** Whether it has taken nothing for too long. */
+  /** Whether it has not taken what waited for it for too long. */
   isStuck(now: number): boolean {
+    // A socket tells that it has room only after it had much to send.
+    if (this.#stalledAt !== 0 && this.link.buffered() <= this.#host.settings.unsentBytes / 2) this.drained();
     return this.#stalledAt !== 0 && now - this.#stalledAt > this.#host.settings.slowMs;
   }
 
-  get topics(): number {
-    return this.#streams.length;
-  }
-
+  /** Where the client does not read, it gets nothing more, and what it sends is not read either: its answers would pile up. */
   ready(): boolean {
     if (this.link.buffered() <= this.#host.settings.unsentBytes) return true;
     if (this.#host.settings.slow === 'close') {
@@ -150,6 +156,7 @@ export class Session implements Follower {
       this.#host.defer(() => this.#host.tooSlow(this));
     } else if (this.#stalledAt === 0) {
       this.#stalledAt = this.#host.clock.now();
+      this.#intake.hold(Held.unread);
     }
     return false;
   }
@@ -170,7 +177,8 @@ export class Session implements Follower {
   follow(topic: string, start: Start): void | Promise<void> {
     this.unfollow(topic);
     const [stream, begun] = this.#host.hub.follow(streamOf(topic, this.user), topic, { follower: this, start });
-    this.#streams.push(stream);
+    // A list of exactly that length: one that grows by `push` has room for 17.
+    this.#streams = this.#streams.concat(stream);
     return begun;
   }
 
@@ -184,11 +192,13 @@ export class Session implements Follower {
 
   /** Asks the application, and follows or says why not. For hello and subscribe alike. */
   subscribe(topic: string, start: Start, presence: boolean): void | Promise<void> {
-    if (this.#streams.length >= this.#host.settings.topics && !this.#streams.some((stream) => stream.topic === topic)) {
-      return this.tell({ type: 'unsubscribed', topic, code: 429, message: `a session may follow at most ${this.#host.settings.topics} topics` });
-    }
+    const { settings } = this.#host;
+    if (isOwn(topic)) return this.followOwn(topic, start) ?? this.#deny(topic, 403, 'there is no such stream for this client');
+    if (isReserved(topic)) return this.#deny(topic, 403, 'topics that begin with @ are reserved');
+    const others = this.#streams.filter((stream) => stream.topic !== topic && !isOwn(stream.topic));
+    if (others.length >= settings.topics) return this.#deny(topic, 429, `a session may follow at most ${settings.topics} topics`);
     return this.#whenAllowed('subscribe', topic, (allowed) => {
-      if (!allowed) return this.tell({ type: 'unsubscribed', topic, code: 403, message: 'this topic may not be followed' });
+      if (!allowed) return this.#deny(topic, 403, 'this topic may not be followed');
       const begun = this.follow(topic, start);
       if (presence && !topic.startsWith(RESERVED)) this.#host.enter(this, topic);
       // What the client publishes next is to be among what it follows from now on. With a position there is nothing to wait for.
@@ -196,12 +206,22 @@ export class Session implements Follower {
     });
   }
 
+  /** Follows what every session follows by itself; undefined where that is not for this one. */
+  followOwn(topic: string, start: Start): Promise<void> | undefined {
+    if (topic === INBOX ? this.user === null : !this.#host.settings.everybody) return undefined;
+    return Promise.resolve(this.follow(topic, start));
+  }
+
+  #deny(topic: string, code: number, message: string): void {
+    this.tell({ type: 'unsubscribed', topic, code, message });
+  }
+
   #run(frames: readonly ClientFrame[]): void {
     for (let index = 0; index < frames.length; index++) {
-      const wait = this.#take(frames[index]);
+      const wait = this.#taken(frames[index]);
       if (wait === undefined) continue;
       this.#waiting = frames.slice(index + 1);
-      this.#hold();
+      this.#intake.hold(Held.waiting);
       wait.then(
         () => this.#goOn(),
         (error: unknown) => this.#fail(error),
@@ -213,13 +233,22 @@ export class Session implements Follower {
   #goOn(): void {
     const waiting = this.#waiting ?? [];
     this.#waiting = null;
-    this.#release();
+    this.#intake.release(Held.waiting);
     if (this.stage === 'open' || this.stage === 'greeting') this.#run(waiting);
   }
 
   #fail(error: unknown): void {
     this.#host.log.error({ session: this.client, error }, 'a session failed');
     this.end(CloseCode.failed, 'the server failed');
+  }
+
+  /** A hook of the application that throws must not take the process with it. */
+  #taken(frame: ClientFrame): void | Promise<void> {
+    try {
+      return this.#take(frame);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /** A promise where what follows must wait. */
@@ -229,6 +258,7 @@ export class Session implements Follower {
       return this.end(CloseCode.badFrame, 'the first frame must be hello');
     }
     if (this.stage !== 'open') return;
+    if (!countsFromOne(frame)) return this.end(CloseCode.badFrame, 'numbers count from 1, and ranges go upwards');
     switch (frame.type) {
       case 'publish':
         return this.#publish(frame);
@@ -258,20 +288,15 @@ export class Session implements Follower {
 
   #presence(topic: string): void | Promise<void> {
     return this.#whenAllowed('presence', topic, (allowed) => {
-      if (!allowed) return this.tell({ type: 'unsubscribed', topic, code: 403, message: 'who is on this topic may not be asked' });
+      if (!allowed) return this.#deny(topic, 403, 'who is on this topic may not be asked');
       this.#begin(this.#host.present(this, topic).then((frame) => this.tell(frame)));
     });
   }
 
   #publish(frame: ClientFrame & { readonly type: 'publish' }): void | Promise<void> {
     const { topic, number, payload } = frame;
-    const awaited = this.#awaited?.get(topic);
-    if (awaited !== undefined) {
-      // What was sent before the client heard of the hole.
-      if (number !== awaited) return;
-      this.#awaited?.delete(topic);
-    }
-    if (sizeOf(payload) > this.#host.settings.messageBytes) {
+    if (this.#missed?.admits(topic, number) === false) return;
+    if (isTooBig(payload, this.#host.settings.messageBytes)) {
       return this.#refuse(frame, 413, `a message must be at most ${this.#host.settings.messageBytes} bytes`);
     }
     if (topic.startsWith(RESERVED)) return this.#refuse(frame, 403, 'topics that begin with @ are not for clients to publish on');
@@ -279,30 +304,43 @@ export class Session implements Follower {
       if (!allowed) return this.#refuse(frame, 403, 'on this topic may not be published');
       const author = { kind: 'session', session: this.id, owner: this.owner, number } as const;
       const appended = this.#host.hub.append({ stream: streamOf(topic, null), data: dataOf(payload), author });
-      this.#begin(this.#settle(topic, number, appended));
+      const done = (): void => this.#ack(topic, number);
+      this.#begin(this.#settle(topic, number, { appended, upTo: number, done, limited: (message) => this.#refuse(frame, 429, message) }));
     });
   }
 
-  /** A message that will not be published: its number counts as taken all the same. */
+  /**
+   * A message that will not be published: its number counts as taken all the same. Told before the engine has counted it: were its
+   * answer lost, the client would not be asked for this number again, and never hear of it.
+   */
   #refuse({ topic, number }: { readonly topic: string; readonly number: number }, code: number, message: string): void {
-    const skipped = this.#host.skip(this, streamOf(topic, null), { from: number, to: number });
-    this.#begin(this.#settle(topic, number, skipped, () => this.tell({ type: 'refused', topic, number, code, message })));
+    this.tell({ type: 'refused', topic, number, code, message });
+    const appended = this.#host.skip(this, streamOf(topic, null), { from: number, to: number });
+    const nothing = (): void => {};
+    this.#begin(this.#settle(topic, number, { appended, upTo: number, done: nothing, limited: nothing }));
   }
 
   #lost(topic: string, range: { readonly from: number; readonly to: number }): void {
-    this.#awaited?.delete(topic);
-    this.#begin(this.#settle(topic, range.to, this.#host.skip(this, streamOf(topic, null), range)));
+    this.#missed?.forget(topic);
+    const { from, to } = range;
+    const appended = this.#host.skip(this, streamOf(topic, null), { from, to });
+    const limited = (message: string): void => this.tell({ type: 'refused', topic, number: to, code: 429, message });
+    this.#begin(this.#settle(topic, from, { appended, upTo: to, done: () => this.#ack(topic, to), limited }));
   }
 
-  async #settle(topic: string, number: number, appended: Promise<Appended>, done = () => this.#ack(topic, number)): Promise<void> {
+  /** `number`: where to begin again when it is not known whether it took effect. */
+  async #settle(topic: string, number: number, { appended, upTo, done, limited }: Outcome): Promise<void> {
     try {
       const result = await appended;
       if (result.kind === 'hole') this.#expect(topic, result.expected);
       else if (result.kind === 'fenced') this.#host.fenced(this);
-      else done();
+      else {
+        this.#reached(topic, upTo);
+        done();
+      }
     } catch (error) {
       if (!EvenkeelError.is(error)) throw error;
-      if (error.code === 'EVENKEEL_LIMIT') return this.tell({ type: 'refused', topic, number, code: 429, message: error.message });
+      if (error.code === 'EVENKEEL_LIMIT') return limited(error.message);
       // Whether it took effect is not known: sending it again decides.
       this.#host.log.debug({ session: this.client, reason: error.message }, 'a message could not be stored yet');
       this.#expect(topic, number);
@@ -310,17 +348,19 @@ export class Session implements Follower {
   }
 
   #expect(topic: string, number: number): void {
-    const awaited = (this.#awaited ??= new Map<string, number>());
-    const before = awaited.get(topic);
-    if (before !== undefined && before <= number) return;
-    awaited.set(topic, number);
-    this.tell({ type: 'expected', topic, number });
+    this.#missed ??= new Missed();
+    if (this.#missed.topics >= AWAITED) return this.end(CloseCode.tooMany, `numbers are missing on more than ${AWAITED} topics`);
+    if (this.#missed.miss(topic, number)) this.tell({ type: 'expected', topic, number });
+  }
+
+  /** Everything up to `number` is taken: what was dropped beyond it has to come again. */
+  #reached(topic: string, number: number): void {
+    const dropped = this.#missed?.taken(topic, number) ?? null;
+    if (dropped !== null) this.tell({ type: 'expected', topic, number: dropped });
   }
 
   /** One ack for all messages of a topic in this turn. */
   #ack(topic: string, number: number): void {
-    const awaited = this.#awaited?.get(topic);
-    if (awaited !== undefined && awaited <= number) this.#awaited?.delete(topic);
     if (this.#acks === null) {
       this.#acks = new Map<string, number>();
       if (this.#out.length === 0) this.#host.defer(() => this.#flush());
@@ -329,7 +369,7 @@ export class Session implements Follower {
   }
 
   #request(frame: RequestFrame): void {
-    if (sizeOf(frame.payload) > this.#host.settings.messageBytes) {
+    if (isTooBig(frame.payload, this.#host.settings.messageBytes)) {
       const message = `a request must be at most ${this.#host.settings.messageBytes} bytes`;
       return this.tell({ type: 'reply', number: frame.number, code: 413, message });
     }
@@ -337,18 +377,19 @@ export class Session implements Follower {
   }
 
   #begin(work: Promise<void>): void {
-    if (++this.#underWay === UNDER_WAY) this.#hold();
+    if (++this.#underWay === UNDER_WAY) this.#intake.hold(Held.underWay);
     work
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
-        if (this.#underWay-- === UNDER_WAY) this.#release();
+        if (this.#underWay-- === UNDER_WAY) this.#intake.release(Held.underWay);
       });
   }
 
   #whenAllowed(action: Wish['action'], topic: string, then: (allowed: boolean) => void | Promise<void>): void | Promise<void> {
     const { authorize } = this.#host.settings;
     const answer = authorize({ user: this.user, client: this.client, action, topic });
-    if (typeof answer === 'boolean') return then(answer);
+    // No answer is a no.
+    if (typeof answer !== 'object') return then(answer);
     return answer.then((allowed) => (this.stage === 'open' ? then(allowed) : undefined));
   }
 
@@ -361,36 +402,6 @@ export class Session implements Follower {
     if (frames.length === 0 || this.stage === 'closed') return;
     this.#out = [];
     this.link.write(this.packer.pack(frames));
-  }
-
-  /** Takes `count` frames from the allowance; false when it is used up. */
-  #count(count: number): boolean {
-    const now = this.#host.clock.now();
-    const { framesPerS } = this.#host.settings;
-    this.#allowance = Math.min(2 * framesPerS, this.#allowance + ((now - this.#countedAt) / 1000) * framesPerS) - count;
-    this.#countedAt = now;
-    return this.#allowance >= 0;
-  }
-
-  /** It sent too much: nothing is read until the allowance is positive again. */
-  #rest(): void {
-    if (this.#held) return;
-    this.#hold();
-    this.#host.clock.after((-this.#allowance / this.#host.settings.framesPerS) * 1000 + 1, () => this.#release());
-  }
-
-  #hold(): void {
-    if (this.#held) return;
-    this.#held = true;
-    this.link.hold();
-  }
-
-  #release(): void {
-    if (!this.#held || this.#waiting !== null || this.#underWay >= UNDER_WAY) return;
-    this.#held = false;
-    if (this.stage !== 'closed') this.link.release();
+    this.ready();
   }
 }
-
-/** Bytes of a payload, or at least its UTF-16 units. */
-const sizeOf = (payload: Payload): number => ('json' in payload ? payload.json.length : payload.bytes.length);

@@ -9,15 +9,16 @@ import { crashSpreadMs } from '../../core/spread.ts';
 import type { Engine, Inbox, Json } from '../../engine/engine.ts';
 import { streamLimits, type Appended, type Claimed } from '../../engine/streams.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
-import { EVERYBODY, INBOX, type ServerFrame } from '../../protocol/frames.ts';
+import { EVERYBODY, frameLimits, INBOX, type ServerFrame } from '../../protocol/frames.ts';
 import type { SessionTally } from '../../node/session-tally.ts';
 import { Hub } from '../hub/hub.ts';
 import type { Knock, SessionsSettings } from './options.ts';
 import { Presence } from './presence.ts';
 import { Requests } from './requests.ts';
 import { SharedSecret } from './secret.ts';
-import { Session, type Hello, type RequestFrame, type SessionHost, type SessionLink } from './session.ts';
 import { VITALS_METHOD, vitalsHandler } from './vitals.ts';
+import type { Hello, RequestFrame, SessionLink } from './link.ts';
+import { Session, type SessionHost } from './session.ts';
 import { readTicket, signSlot, signTicket } from './ticket.ts';
 
 export interface SessionsPorts {
@@ -72,6 +73,7 @@ export class Sessions implements SessionHost {
   readonly #timers: Timer[] = [];
   #inbox: Promise<Inbox> | null = null;
   #othersAdmissionPerS = 0;
+  #stopped = false;
 
   constructor(settings: SessionsSettings, ports: SessionsPorts) {
     const { engine, clock, log, defer, freshName } = ports;
@@ -93,6 +95,7 @@ export class Sessions implements SessionHost {
 
   start(): void {
     const { clock, settings } = this;
+    this.#stopped = false;
     this.hub.start();
     this.presence.start();
     this.#timers.push(clock.every(SWEEP_MS, () => this.#sweep()));
@@ -102,10 +105,12 @@ export class Sessions implements SessionHost {
   }
 
   async stop(): Promise<void> {
-    for (const timer of this.#timers) timer.cancel();
+    this.#stopped = true;
+    for (const timer of this.#timers.splice(0)) timer.cancel();
     this.presence.stop();
     this.hub.stop();
     const inbox = await this.#inbox?.catch(() => null);
+    this.#inbox = null;
     await inbox?.close().catch((error: unknown) => this.log.debug({ error }, 'the inbox of the sessions was not closed'));
   }
 
@@ -164,7 +169,7 @@ export class Sessions implements SessionHost {
     const identity = await this.settings.authenticate({ ...from, token: hello.token ?? null });
     if (session.stage !== 'greeting') return;
     if (identity === null) return session.end(CloseCode.unauthorized, 'the token is not accepted');
-    session.user = identity.user;
+    session.user = checkUser(identity.user);
     const ticket = this.#ownerIn(hello);
     if (ticket === 'bad') return session.end(CloseCode.badTicket, 'the ticket is not good for this node, or not any more');
     try {
@@ -177,6 +182,7 @@ export class Sessions implements SessionHost {
   }
 
   tooSlow(session: Session): void {
+    if (session.stage === 'closed') return;
     this.#ports.tally.slow++;
     session.end(CloseCode.slow, 'reads too slowly');
   }
@@ -272,15 +278,9 @@ export class Sessions implements SessionHost {
     const asked = new Set<string>();
     for (const { topic, after, presence } of hello.subscriptions) {
       asked.add(topic);
-      if (topic === EVERYBODY || topic === INBOX) this.#followOwn(session, topic, { after });
-      else await session.subscribe(topic, { after }, presence === true);
+      await session.subscribe(topic, { after }, presence === true);
     }
-    for (const topic of [INBOX, EVERYBODY]) if (!asked.has(topic)) this.#followOwn(session, topic, { history: 0 });
-  }
-
-  /** What every session follows by itself. */
-  #followOwn(session: Session, topic: string, start: Parameters<Session['follow']>[1]): void {
-    if (topic === INBOX ? session.user !== null : this.settings.everybody) void session.follow(topic, start);
+    for (const topic of [INBOX, EVERYBODY]) if (!asked.has(topic)) void session.followOwn(topic, { history: 0 });
   }
 
   #retire(session: Session, forMs: number): void {
@@ -345,6 +345,7 @@ export class Sessions implements SessionHost {
     await this.#secret.look();
     await this.#reach(async () => {
       const { engine, node } = this.#ports;
+      if (this.#stopped) return;
       this.#inbox ??= engine
         .receive(inboxOf(node), (message) => this.#hear(message))
         .catch((error: unknown) => {
@@ -371,6 +372,12 @@ export class Sessions implements SessionHost {
 
 /** The public name of a session: what others are told of it must not be what resumes it. */
 const clientOf = (session: string): string => createHash('sha256').update(session).digest('base64url').slice(0, 12);
+
+function checkUser(user: string | null): string | null {
+  const rule = `authenticate must answer with null or {user}, and user must be null or 1 to ${frameLimits.nameChars} characters`;
+  if (user === null || (typeof user === 'string' && user !== '' && user.length <= frameLimits.nameChars)) return user;
+  throw new EvenkeelError('EVENKEEL_BAD_OPTION', `${rule}, got ${JSON.stringify(user)}`);
+}
 
 /** A quarter more or less, and not by a hair. */
 const differs = (told: number, now: number): boolean => Math.abs(told - now) > Math.max(100, told / 4);

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Codec, ServerFrame } from '../../protocol/frames.ts';
 import type { Packed, Packer } from '../hub/follower.ts';
-import type { SessionLink } from './session.ts';
+import type { SessionLink } from './link.ts';
 
 /** A message of a server as one unmasked WebSocket frame (RFC 6455, section 5.2). */
 export function webSocketPacker(codec: Codec): Packer {

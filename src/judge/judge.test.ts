@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { always } from '../../../../test/property.ts';
+import { always } from '../../test/property.ts';
 import { isClean, Judge, type EngineKeeps, type Verdict } from './judge.ts';
 
 const STREAM = 7;
@@ -215,7 +215,7 @@ test('a million deliveries take little memory and time', () => {
 });
 
 test('the judge shares no code with what it judges', () => {
-  const folder = new URL('../../../../../src/cli/swarm/judge/', import.meta.url);
+  const folder = new URL('../../../src/judge/', import.meta.url);
   const files = readdirSync(folder).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'));
   assert.ok(files.length >= 4);
   for (const file of files) {

@@ -1,0 +1,107 @@
+// What it costs to say something to 1,000 subscribers of one node, 128 bytes at a time: `sessions.publish` against Socket.IO's
+// `io.to(room).emit` and against the loop over the clients of a bare `ws` server. CPU of the publishing process per delivery,
+// deliveries a second, and the latency at a pace that all bear. Receivers are raw sockets in another process, and so is the
+// engine. Server on core 0, clients on core 1; fresh processes in every round, the subjects take turns.
+// Run: node dist/bench/sessions-fanout.js [subscribers] [rounds] [publications]
+import { machine } from './machine.ts';
+import { numbersFrom } from './numbers.ts';
+import type { Publishing } from './sessions/orders.ts';
+import { Pair, type Subject } from './sessions/pair.ts';
+import { sayVerdicts } from './sessions/verdict.ts';
+import { mustHave } from './wrk.ts';
+import { inWords, median } from './statistics.ts';
+
+const PER_TURN = 8;
+const PACE_MS = 40;
+
+const SUBJECTS: readonly Subject[] = [
+  { name: 'sessions, JSON', kind: 'evenkeel', dialect: 'json' },
+  { name: 'sessions, protobuf', kind: 'evenkeel', dialect: 'proto' },
+  { name: 'ws, loop over clients', kind: 'ws', dialect: 'ws' },
+  { name: 'Socket.IO', kind: 'socket.io', dialect: 'socket.io' },
+];
+const [OURS, , LOOP, SOCKET_IO] = SUBJECTS;
+
+interface Fanout {
+  /** CPU of the server per delivery, us. */
+  readonly cpuUs: number;
+  readonly perS: number;
+}
+
+interface Result {
+  readonly single: Fanout;
+  readonly several: Fanout;
+  /** At an even pace, ms. */
+  readonly p99: number;
+}
+
+async function measure(subject: Subject, subscribers: number, publications: number): Promise<Result> {
+  const pair = await Pair.start(subject);
+  await pair.open(subscribers);
+  const fanout = async (publishing: Publishing): Promise<Fanout> => {
+    const { told, cpuUs } = await pair.publish(publishing);
+    const deliveries = subscribers * publishing.publications;
+    return { cpuUs: cpuUs / deliveries, perS: deliveries / (told.ms / 1_000) };
+  };
+  const single = { publications, perTurn: 1, everyMs: 0 };
+  const several = { publications: PER_TURN * Math.ceil((2 * publications) / PER_TURN), perTurn: PER_TURN, everyMs: 0 };
+  // Until its code is compiled.
+  await fanout(single);
+  await fanout(several);
+  const result = { single: await fanout(single), several: await fanout(several) };
+  const { told } = await pair.publish({ publications: 50, perTurn: 1, everyMs: PACE_MS });
+  await pair.stop();
+  return { ...result, p99: told.latenciesUs.toSorted((a, b) => a - b)[Math.floor(told.latenciesUs.length * 0.99)] / 1_000 };
+}
+
+mustHave('taskset');
+const [subscribers, rounds, publications] = numbersFrom(process.argv.slice(2), [1_000, 5, 100]);
+console.log(machine());
+console.log(`${subscribers} subscribers, ${rounds} rounds of ${publications} publications; median (least to most)`);
+const results = new Map<Subject, Result[]>(SUBJECTS.map((subject) => [subject, []]));
+for (let round = 0; round < rounds; round++) {
+  for (const [subject, told] of results) told.push(await measure(subject, subscribers, publications));
+}
+const of = (subject: Subject, what: (result: Result) => number): number[] => (results.get(subject) ?? []).map(what);
+console.table(
+  SUBJECTS.map((subject) => ({
+    server: subject.name,
+    'one a turn: CPU us/delivery': inWords(
+      of(subject, ({ single }) => single.cpuUs),
+      2,
+    ),
+    'deliveries/s': inWords(
+      of(subject, ({ single }) => single.perS),
+      0,
+    ),
+    [`${PER_TURN} a turn: CPU us/delivery`]: inWords(
+      of(subject, ({ several }) => several.cpuUs),
+      2,
+    ),
+    'deliveries/s ': inWords(
+      of(subject, ({ several }) => several.perS),
+      0,
+    ),
+    'p99 at pace, ms': inWords(
+      of(subject, ({ p99 }) => p99),
+      1,
+    ),
+  })),
+);
+/** How many times as much the other one costs, round by round. */
+const times = (other: Subject, what: (result: Result) => number): number => {
+  const ours = of(OURS, what);
+  return median(of(other, what).map((its, round) => its / ours[round]));
+};
+const best = (subject: Subject): number => Math.min(...of(subject, ({ p99 }) => p99));
+sayVerdicts([
+  { what: 'CPU of Socket.IO / sessions, one a turn', bar: { least: 3 }, reached: times(SOCKET_IO, ({ single }) => single.cpuUs) },
+  { what: 'CPU of Socket.IO / sessions, several a turn', bar: { least: 3 }, reached: times(SOCKET_IO, ({ several }) => several.cpuUs) },
+  { what: 'CPU of the loop / sessions, one a turn', bar: { least: 1.3 }, reached: times(LOOP, ({ single }) => single.cpuUs) },
+  { what: 'CPU of the loop / sessions, several a turn', bar: { least: 2 }, reached: times(LOOP, ({ several }) => several.cpuUs) },
+  { what: 'deliveries/s of sessions / Socket.IO, one a turn', bar: null, reached: 1 / times(SOCKET_IO, ({ single }) => single.perS) },
+  { what: 'deliveries/s of sessions / the loop, one a turn', bar: null, reached: 1 / times(LOOP, ({ single }) => single.perS) },
+  { what: 'best p99 of sessions / Socket.IO', bar: { most: 1 }, reached: best(OURS) / best(SOCKET_IO) },
+  { what: 'best p99 of sessions / the loop', bar: { most: 1 }, reached: best(OURS) / best(LOOP) },
+]);
+process.exit(0);

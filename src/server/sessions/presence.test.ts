@@ -1,0 +1,84 @@
+// Who is on a topic: entered with a subscription, there through every move, gone when they say so or when their time is over.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { fromNow, Stage, unreachable, type PlayedLink } from '../../../test/sessions/stage.ts';
+import type { ClientFrame } from '../../protocol/frames.ts';
+
+const join = (topic: string): ClientFrame => ({ type: 'subscribe', topic, start: { history: 0 }, presence: true });
+
+/** Joins and leaves that the link was told: `+CLIENT` and `-CLIENT`. */
+const events = (link: PlayedLink): string[] =>
+  link.of('publication').map(({ payload }) => {
+    const { joined, left } = JSON.parse('json' in payload ? payload.json : '{}') as Record<string, { client: string }>;
+    return joined === undefined ? `-${left.client}` : `+${joined.client}`;
+  });
+
+async function present(stage: Stage, link: PlayedLink, topic: string): Promise<string[]> {
+  link.say({ type: 'presence', topic });
+  await stage.settle();
+  return link.of('present').flatMap(({ members }) => members.map(({ client }) => client));
+}
+
+describe('presence', () => {
+  test('is told as it comes and goes: with unsubscribe, with a close of 1000, and without a word after presenceMs', async () => {
+    const stage = new Stage();
+    const [a, b] = [stage.node('a', { presenceMs: 6_000 }), stage.node('b', { presenceMs: 6_000 })];
+    const watcher = await stage.open(a);
+    watcher.say(fromNow('@presence/t'));
+    await stage.settle();
+    watcher.heard();
+    const links = [await stage.open(b, { instance: 'i2' }), await stage.open(b, { instance: 'i3' }), await stage.open(b, { instance: 'i4' })];
+    const [p, q, r] = links.map(({ welcome }) => welcome.client);
+    for (const link of links) link.say(join('t'));
+    await stage.settle();
+    assert.deepEqual(events(watcher), [`+${p}`, `+${q}`, `+${r}`]);
+    assert.deepEqual(await present(stage, watcher, 't'), [p, q, r]);
+    await stage.settle(20_000);
+    assert.deepEqual(await present(stage, watcher, 't'), [p, q, r]);
+    links[0].say({ type: 'unsubscribe', topic: 't' });
+    links[1].break(1000);
+    links[2].break();
+    await stage.settle();
+    assert.deepEqual(events(watcher), [`-${p}`, `-${q}`]);
+    assert.deepEqual(await present(stage, watcher, 't'), [r]);
+    await stage.settle(10_000);
+    assert.deepEqual(events(watcher), [`-${r}`]);
+    assert.deepEqual(await present(stage, watcher, 't'), []);
+  });
+
+  test('survives a move to another node without a word', async () => {
+    const stage = new Stage();
+    const [a, b] = [stage.node('a', { presenceMs: 6_000 }), stage.node('b', { presenceMs: 6_000 })];
+    const watcher = await stage.open(a, { instance: 'i2' });
+    watcher.say(fromNow('@presence/t'));
+    const old = await stage.open(a);
+    old.say(join('t'));
+    await stage.settle();
+    const { client, session } = old.welcome;
+    assert.deepEqual(events(watcher), [`+${client}`]);
+    const after = { epoch: 'memory.0', offset: 0 };
+    const now = await stage.open(b, { session, link: 2, subscriptions: [{ topic: 't', after, presence: true }] });
+    old.break(1000);
+    await stage.settle(20_000);
+    assert.deepEqual([events(watcher), await present(stage, now, 't')], [[], [client]]);
+  });
+
+  test('may be refused, and what the engine did not take is entered with the next refresh', async () => {
+    const stage = new Stage();
+    const node = stage.node('a', { presenceMs: 6_000, authorize: ({ action, topic }) => action !== 'presence' || topic === 't' });
+    const link = await stage.open(node);
+    link.say({ type: 'presence', topic: 'closed' });
+    await stage.settle();
+    assert.deepEqual(
+      link.of('unsubscribed').map(({ code }) => code),
+      [403],
+    );
+    node.instead.enter = unreachable;
+    link.say(join('t'));
+    await stage.settle();
+    assert.deepEqual(await present(stage, link, 't'), []);
+    delete node.instead.enter;
+    await stage.settle(2_000);
+    assert.deepEqual(await present(stage, link, 't'), [link.welcome.client]);
+  });
+});
