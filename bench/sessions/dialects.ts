@@ -76,4 +76,9 @@ function until(raw: RawSocket, holds: (message: Buffer) => boolean): Promise<voi
   });
 }
 
-export const speeches: Readonly<Record<Dialect, Speech>> = { json: { ...sessions(jsonCodec), echo: (number, method) => frameOf(jsonEcho(number, method)) }, proto: sessions(protoCodec), ws: plain, 'socket.io': socketIo };
+export const speeches: Readonly<Record<Dialect, Speech>> = {
+  json: { ...sessions(jsonCodec), echo: (number, method) => frameOf(jsonEcho(number, method)) },
+  proto: sessions(protoCodec),
+  ws: plain,
+  'socket.io': socketIo,
+};
