@@ -10,7 +10,7 @@ import { dataOf, type Follower, type Packed, type Packer } from '../hub/follower
 import { streamOf, type Hub } from '../hub/hub.ts';
 import type { LiveStream } from '../hub/live-stream.ts';
 import { Held, Intake } from './intake.ts';
-import type { Hello, RequestFrame, SessionLink } from './link.ts';
+import type { Hello, RequestFrame, SessionLink, SessionStage } from './link.ts';
 import { Missed } from './missed.ts';
 import type { SessionsSettings, Wish } from './options.ts';
 import { countsFromOne, isOwn, isReserved, isTooBig } from './rules.ts';
@@ -48,14 +48,6 @@ interface Outcome {
   /** A limit of the engine is in the way; it will be tomorrow. */
   readonly limited: (message: string) => void;
 }
-
-export type SessionStage =
-  /** Waits for hello. */
-  | 'greeting'
-  | 'open'
-  /** A newer link has the session: it still gets what it follows until it closes, and may not write. */
-  | 'retired'
-  | 'closed';
 
 /** What may be under way for one client; beyond it nothing more is read. */
 const UNDER_WAY = 128;
