@@ -24,7 +24,14 @@ class Link:
 
     async def send(self, *frames):
         try:
-            await self.socket.send(json.dumps(frames[0] if len(frames) == 1 else frames))
+            some, size = [], 0  # A message holds up to 1,000 frames and about 65,536 bytes; or one frame, which may be larger.
+            for text in map(json.dumps, frames):
+                if some and (size + len(text) > 65_536 or len(some) == 1000):
+                    await self.socket.send("[" + ",".join(some) + "]")
+                    some, size = [], 0
+                some.append(text)
+                size += len(text)
+            await self.socket.send(some[0] if len(some) == 1 else "[" + ",".join(some) + "]")
         except ConnectionClosed:
             pass  # The reader sees it too, and what was not acknowledged is sent again on the next link.
 
@@ -178,8 +185,8 @@ class Client:
         new = [{"type": "subscribe", "topic": topic, "start": start} for topic, start in self.starts.items() if topic not in self.positions]
         link.waiting |= {frame["topic"] for frame in new}
         again = [publish for topic in self.outbox for publish in self._unacknowledged(topic)]
-        for i in range(0, len(new + again), 1000):
-            await link.send(*(new + again)[i : i + 1000])
+        if new + again:
+            await link.send(*new, *again)
         if not link.welcome.done():
             link.welcome.set_result(True)
         self._answered(link, None)

@@ -49,7 +49,7 @@ export interface SessionsOptions {
   readonly unsentBytes?: number | undefined;
   /** Beyond that: `history` (default) goes on from the history when the client reads again, `close` ends the link with 4000. */
   readonly slow?: 'history' | 'close' | undefined;
-  /** A client that takes nothing for this long is closed with 4000 in any case, ms. Default 30,000. */
+  /** A client whose backlog is not read within this time is closed with 4000 in any case, ms. Default 30,000. */
   readonly slowMs?: number | undefined;
   /** Frames per second that a client may send on average; beyond it is read more slowly. Default 1,000. */
   readonly framesPerS?: number | undefined;

@@ -10,10 +10,10 @@ import { dataOf, type Follower, type Packed, type Packer } from '../hub/follower
 import { streamOf, type Hub } from '../hub/hub.ts';
 import type { LiveStream } from '../hub/live-stream.ts';
 import { Held, Intake } from './intake.ts';
-import type { Hello, RequestFrame, SessionLink, SessionStage } from './link.ts';
+import type { Hello, RequestFrame, SessionLink } from './link.ts';
 import { Missed } from './missed.ts';
 import type { SessionsSettings, Wish } from './options.ts';
-import { countsFromOne, isOwn, isReserved, isTooBig } from './rules.ts';
+import { countsFromOne, isOwn, isReserved, isTooBig, type Outcome } from './rules.ts';
 
 /** What a session asks of its node. */
 export interface SessionHost {
@@ -39,19 +39,16 @@ export interface SessionHost {
   present(session: Session, topic: string): Promise<ServerFrame>;
 }
 
-/** What is to be done when an append or a skip is settled. */
-interface Outcome {
-  readonly appended: Promise<Appended>;
-  /** Where it took effect, everything up to this number is taken. */
-  readonly upTo: number;
-  readonly done: () => void;
-  /** A limit of the engine is in the way; it will be tomorrow. */
-  readonly limited: (message: string) => void;
-}
+export type SessionStage =
+  /** Waits for hello. */
+  | 'greeting'
+  | 'open'
+  /** A newer link has the session: it still gets what it follows until it closes, and may not write. */
+  | 'retired'
+  | 'closed';
 
 /** What may be under way for one client; beyond it nothing more is read. */
 const UNDER_WAY = 128;
-
 /** Topics on which a client may have left out a number at once. */
 const AWAITED = 1_000;
 
