@@ -11,18 +11,18 @@ export function locate(
   { url, token, clock }: Pick<ClientSettings, 'url' | 'token' | 'clock'>,
   at: string | undefined,
   pick: (urls: readonly string[]) => string,
-  tell: { found(located: Located): void; failed(error: unknown): void },
+  tell: { readonly found: (located: Located) => void; readonly failed: (error: unknown) => void },
 ): void {
-  const found = (endpoint: Endpoint, fallback: string | undefined): void =>
-    typeof endpoint === 'string' ? tell.found({ url: endpoint, token: fallback }) : tell.found({ url: endpoint.url, token: endpoint.token ?? fallback });
+  const found = ([endpoint, fallback]: readonly [Endpoint, string | undefined]): void => {
+    const { url, token = fallback } = typeof endpoint === 'string' ? { url: endpoint } : endpoint;
+    tell.found({ url, token });
+  };
   try {
     const endpoint = typeof url === 'function' ? (at ?? url()) : (at ?? pick(typeof url === 'string' ? [url] : url));
     const shown = typeof token === 'function' ? token() : token;
     if (endpoint instanceof Promise || shown instanceof Promise) {
-      Promise.all([endpoint, shown])
-        .then(([one, other]) => found(one, other))
-        .catch((error: unknown) => tell.failed(error));
-    } else found(endpoint, shown);
+      Promise.all([endpoint, shown]).then(found).catch(tell.failed);
+    } else found([endpoint, shown]);
   } catch (error) {
     clock.after(0, () => tell.failed(error));
   }
@@ -33,7 +33,7 @@ export function addressOf(url: string, from: string | undefined, slot: string | 
   const address = new URL(url, from ?? (globalThis as { location?: { href: string } }).location?.href);
   // http becomes ws, https wss.
   address.protocol = address.protocol.replace('http', 'ws');
-  if (address.protocol === 'ws:' && from?.startsWith('wss:') === true) throw new Error(`${url} is not encrypted, the link that it continues is`);
+  if (address.protocol === 'ws:' && from?.startsWith('wss:')) throw new Error(`a wss: link cannot go on at ${url}`);
   if (slot !== undefined) address.searchParams.set('slot', slot);
   return address.href;
 }

@@ -62,9 +62,9 @@ export class Client {
   readonly #page: Listening;
   #life: Lifecycle;
   #timer: Timer;
-  #session: string | undefined;
   #identity: Identity | null = null;
-  #messageBytes = Infinity;
+  /** The last one. */
+  #welcomed: Welcome | undefined;
   /** From a 1013: shown at the next attempt, at the same address. */
   #slot: string | undefined;
   #lastUrl = '';
@@ -76,8 +76,8 @@ export class Client {
     this.#outbox = new Outbox(allowance);
     this.#requests = new Requests(allowance, settings.clock);
     this.#holes = new Holes(settings.clock, (topic, number) => this.#fill(topic, number));
-    this.inbox = this.#follow(INBOX);
-    this.everybody = this.#follow(EVERYBODY);
+    this.inbox = new Subscriber(this.#follow(INBOX), () => {});
+    this.everybody = new Subscriber(this.#follow(EVERYBODY), () => {});
     const move = (type: 'offline' | 'awake' | 'close') => () => this.#move({ type });
     this.#page = settings.page({ offline: move('offline'), awake: move('awake'), gone: move('close') });
     // Not at once: listeners come first.
@@ -99,18 +99,14 @@ export class Client {
    */
   subscribe(topic: string, options: SubscribeOptions = {}, listener?: (message: Message) => void): Subscription {
     this.#guard(topic);
-    let stream = this.#streams.get(topic);
-    const isNew = stream === undefined || stream.state.kind === 'ended';
-    if (stream === undefined || isNew) {
-      const start: Start = options.after === undefined ? { history: options.history ?? 0 } : { after: options.after };
-      stream = new Stream(topic, start, options.presence ?? false);
-      this.#streams.set(topic, stream);
-    }
+    const known = this.#streams.get(topic);
+    const isKnown = known !== undefined && known.state.kind !== 'ended';
+    const stream = isKnown ? known : this.#follow(topic, options.after === undefined ? { history: options.history ?? 0 } : { after: options.after });
     const subscriber = new Subscriber(stream, () => this.#leave(stream));
     if (listener !== undefined) subscriber.onMessage(listener);
-    const raised = options.presence === true && !stream.presence;
-    if (raised) stream.presence = true;
-    if (isNew || raised) this.#send(() => [stream.ask()]);
+    const isRaised = options.presence === true && !stream.presence;
+    stream.presence ||= isRaised;
+    if (!isKnown || isRaised) this.#send(() => [stream.ask()]);
     return subscriber;
   }
 
@@ -118,7 +114,7 @@ export class Client {
   async publish(topic: string, value: unknown): Promise<void> {
     this.#guard(topic);
     const taken = this.#outbox.add(topic, toPayload(value));
-    this.#send(() => this.#outbox.unsent(topic, this.#messageBytes));
+    this.#send((messageBytes) => this.#outbox.unsent(topic, messageBytes));
     return taken;
   }
 
@@ -126,7 +122,7 @@ export class Client {
   async request(method: string, value?: unknown, options: { readonly timeoutMs?: number | undefined } = {}): Promise<Reply> {
     this.#guard(method);
     const reply = this.#requests.add(method, toPayload(value), options.timeoutMs ?? this.#settings.requestTimeoutMs);
-    this.#send(() => this.#requests.frames(false, this.#messageBytes));
+    this.#send((messageBytes) => this.#requests.frames(false, messageBytes));
     return reply;
   }
 
@@ -210,8 +206,9 @@ export class Client {
         wire.open(links, addressOf(url, from, slot));
       },
       failed: (error) => {
-        this.#errorEvent.emit(new ClientError('noEndpoint', `no link: ${String(error)}`, undefined, error));
-        wire.giveUp(String(error));
+        const reason = `no link: ${String(error)}`;
+        this.#errorEvent.emit(new ClientError('noEndpoint', reason, undefined, error));
+        wire.giveUp(reason);
       },
     });
   }
@@ -228,7 +225,7 @@ export class Client {
     }
     const { number, ticket, token } = wire;
     wire.ticket = undefined;
-    wire.send([{ type: 'hello', session: this.#session, instance: this.#settings.instance, link: number, ticket, token, subscriptions, resync }]);
+    wire.send([{ type: 'hello', session: this.#welcomed?.session, instance: this.#settings.instance, link: number, ticket, token, subscriptions, resync }]);
   }
 
   #ended(wire: Wire, end: LinkEnd): void {
@@ -250,18 +247,16 @@ export class Client {
     this.#timer.cancel();
     this.#page.stop();
     for (const wire of this.#wires.values()) wire.close(1000);
-    this.#wires.clear();
     this.#outbox.end(error);
     this.#requests.end(error);
     this.#questions.end(error);
-    this.#holes.clear();
     for (const stream of this.#streams.values()) stream.end(end.code, end.reason);
   }
 
   /** Sends on the newest link, if it is ready; otherwise all that waits is sent when one is. */
-  #send(frames: () => readonly ClientFrame[]): void {
+  #send(frames: (messageBytes: number) => readonly ClientFrame[]): void {
     const wire = this.#current();
-    if (wire?.ready) wire.send(frames());
+    if (wire?.ready && this.#welcomed) wire.send(frames(this.#welcomed.messageBytes));
   }
 
   /** The link that is sent on, once it was welcomed. */
@@ -273,7 +268,7 @@ export class Client {
   #receive(wire: Wire, frame: ServerFrame): void {
     const link = wire.number;
     if (frame.type === 'welcome') return this.#welcome(wire, frame);
-    if (frame.type === 'resync') return this.#move({ type: 'resync', link, number: frame.number });
+    if (frame.type === 'resync') return this.#move({ ...frame, link });
     // Between a hello and its welcome nothing counts.
     if (!wire.ready || ('topic' in frame && wire.isVoid(frame))) return;
     switch (frame.type) {
@@ -297,21 +292,20 @@ export class Client {
         return;
       case 'move':
         this.#endpoints.avoid(wire.url, 'leaving', this.#settings.clock.now());
-        return this.#move({ type: 'move', link, url: frame.url, ticket: frame.ticket });
+        return this.#move({ ...frame, link });
       case 'spread':
-        return this.#move({ type: 'spread', ms: frame.ms });
+        return this.#move(frame);
     }
   }
 
   #welcome(wire: Wire, welcome: Welcome): void {
     // An answer to an earlier hello, or no answer at all.
     if (wire.ready || welcome.resync !== wire.resync) return;
-    this.#session = welcome.session;
+    this.#welcomed = welcome;
     this.#identity = { client: welcome.client, user: welcome.user, node: welcome.node };
-    this.#messageBytes = welcome.messageBytes;
     this.#holes.clear();
     wire.welcomed(welcome.pingMs, welcome.deadMs);
-    this.#move({ type: 'welcome', link: wire.number, spreadMs: welcome.spreadMs });
+    this.#move({ ...welcome, link: wire.number });
     // Whoever heard of the new state may have closed the client.
     if (wire.isOver) return;
     wire.ready = true;
@@ -323,21 +317,19 @@ export class Client {
 
   /** Messages and requests that go first on a link that was just welcomed. */
   #waiting({ resumed, numbers, messageBytes }: Welcome): ClientFrame[] {
-    if (resumed) return [...this.#outbox.resume(numbers, messageBytes), ...this.#requests.frames(true, messageBytes)];
-    const undecided = (kind: Undecided['kind']) => (name: string, error: ClientError) => this.#undecidedEvent.emit({ kind, name, error });
-    const messages = this.#outbox.restart(messageBytes, undecided('message'));
-    this.#requests.restart(undecided('request'));
-    return [...messages, ...this.#requests.frames(true, messageBytes)];
+    if (resumed) for (const { topic, number } of numbers) this.#outbox.taken(topic, number);
+    else for (const held of [this.#outbox, this.#requests]) held.restart((undecided) => this.#undecidedEvent.emit(undecided));
+    return [...this.#outbox.frames(messageBytes), ...this.#requests.frames(true, messageBytes)];
   }
 
   #publication(wire: Wire, frame: Extract<ServerFrame, { readonly type: 'publication' }>): void {
-    const { topic, epoch, offset, payload } = frame;
+    const { topic, offset, payload } = frame;
     const stream = this.#streams.get(topic);
     const moved = stream?.advance(wire.number, frame);
     if (stream === undefined || moved === false) return;
     if (moved === 'hole') return wire.send([stream.ask()]);
     try {
-      stream.deliver({ topic, value: fromPayload(payload), position: { epoch, offset } });
+      stream.deliver(fromPayload(payload));
     } catch (error) {
       this.#errorEvent.emit(notJson(`message ${offset} on ${topic}`, error));
     }
@@ -373,10 +365,10 @@ export class Client {
     });
   }
 
-  #follow(topic: string): Subscription {
-    const stream = new Stream(topic, { history: 0 }, false);
+  #follow(topic: string, start: Start = { history: 0 }): Stream {
+    const stream = new Stream(topic, start);
     this.#streams.set(topic, stream);
-    return new Subscriber(stream, () => {});
+    return stream;
   }
 
   /** Nobody listens any more. */

@@ -5,8 +5,8 @@ import type { ClientClock } from '../host/browser.ts';
 const REST_MS = 1_000;
 
 export class Holes {
-  /** Topics filled just now, and the last number asked for since. */
-  readonly #filled = new Map<string, { again: number | null }>();
+  /** Topics filled just now, and the last number asked for since; 0: none. */
+  readonly #filled = new Map<string, { again: number }>();
   readonly #clock: ClientClock;
   readonly #fill: (topic: string, number: number) => void;
 
@@ -21,12 +21,12 @@ export class Holes {
       filled.again = number;
       return;
     }
-    const hole: { again: number | null } = { again: null };
+    const hole = { again: 0 };
     this.#filled.set(topic, hole);
     this.#clock.after(REST_MS, () => {
       if (this.#filled.get(topic) !== hole) return;
       this.#filled.delete(topic);
-      if (hole.again !== null) this.expected(topic, hole.again);
+      if (hole.again > 0) this.expected(topic, hole.again);
     });
     this.#fill(topic, number);
   }
@@ -34,7 +34,7 @@ export class Holes {
   /** What the node asked for meanwhile may have come. */
   acknowledged(topic: string, number: number): void {
     const filled = this.#filled.get(topic);
-    if (filled !== undefined && filled.again !== null && filled.again <= number) filled.again = null;
+    if (filled !== undefined && filled.again <= number) filled.again = 0;
   }
 
   clear(): void {

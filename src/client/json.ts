@@ -24,16 +24,16 @@ const needs: Readonly<Record<ServerFrame['type'], string>> = {
   pong: 'at',
 };
 
-const isWhole = (value: unknown): boolean => Number.isSafeInteger(value);
+const hasAll = (of: unknown, keys: string): boolean => keys.split(' ').every((key) => isRight(key, (of as Record<string, unknown>)[key]));
 
+/** May throw where something else is expected. */
 function isRight(key: string, value: unknown): boolean {
   if (/^(session|client|node|topic|message|epoch|url|ticket)$/.test(key)) return typeof value === 'string';
   if (key === 'payload') return value !== undefined;
   if (key === 'members') return Array.isArray(value);
-  if (key === 'numbers')
-    return Array.isArray(value) && value.every((one: { topic: unknown; number: unknown }) => isRight('topic', one.topic) && isWhole(one.number));
-  if (key === 'position') return isRight('epoch', (value as { epoch: unknown }).epoch) && isWhole((value as { offset: unknown }).offset);
-  return isWhole(value);
+  if (key === 'numbers') return (value as unknown[]).every((one) => hasAll(one, 'topic number'));
+  if (key === 'position') return hasAll(value, 'epoch offset');
+  return Number.isSafeInteger(value);
 }
 
 function encodeFrame(frame: ClientFrame): string {
@@ -60,8 +60,7 @@ export const compactJsonCodec: ClientCodec = {
       const frames = [JSON.parse(message as string) as Read | Read[]].flat().map(read);
       // Types of later versions are left out.
       const known = frames.filter(({ type }) => Object.hasOwn(needs, type));
-      const isSound = known.every((frame) => needs[frame.type as ServerFrame['type']].split(' ').every((key) => isRight(key, frame[key])));
-      return isSound ? (known as unknown as ServerFrame[]) : null;
+      return known.every((frame) => hasAll(frame, needs[frame.type as ServerFrame['type']])) ? (known as unknown as ServerFrame[]) : null;
     } catch {
       return null;
     }

@@ -95,8 +95,9 @@ export function step(life: Lifecycle, event: LifecycleEvent, around: Surrounding
       return [{ ...life, online: false }, probes(state)];
     case 'spread':
       return [{ ...life, spreadMs: event.ms }, []];
+    // Whoever is closed closes all links.
     case 'close':
-      return [{ ...life, state: { kind: 'closed', code: 1000, reason: 'closed by the application' } }, linksOf(state).map((link) => drop(link, 1000))];
+      return [{ ...life, state: { kind: 'closed', code: 1000, reason: 'closed by the application' } }, []];
     case 'welcome':
       return welcomed({ ...life, spreadMs: event.spreadMs }, event.link, around.now);
     case 'ended':

@@ -42,6 +42,6 @@ export const linksOver =
     socket.addEventListener('open', () => events.opened());
     socket.addEventListener('message', ({ data }: { data: string | ArrayBuffer }) => events.message(typeof data === 'string' ? data : new Uint8Array(data)));
     // Says all that is known; the error event before it says nothing more.
-    socket.addEventListener('close', ({ code, reason }: LinkEnd) => events.closed({ code, reason }));
+    socket.addEventListener('close', (end: LinkEnd) => events.closed(end));
     return socket;
   };

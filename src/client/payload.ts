@@ -19,9 +19,21 @@ export function toPayload(value: unknown): Payload {
 /** Throws where another client sent text that is not JSON. */
 export const fromPayload = (payload: Payload): unknown => ('bytes' in payload ? payload.bytes : JSON.parse(payload.json));
 
+export const sizeOf = (payload: Payload): number => ('bytes' in payload ? payload.bytes : encoder.encode(payload.json)).length;
+
 export function checkName(name: string): void {
   if (name === '' || name.length > frameLimits.nameChars)
     throw new ClientError('badValue', `a name has 1 to ${frameLimits.nameChars} characters, not ${name.length}`);
+}
+
+/** A message or a request that waits for the fleet. It is settled once. */
+export interface Held<T> {
+  /** 0 until it is sent for the first time. */
+  number: number;
+  readonly payload: Payload;
+  readonly bytes: number;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: ClientError) => void;
 }
 
 /** Messages and bytes that may wait for the fleet; shared by messages and requests. */
@@ -34,17 +46,19 @@ export class Allowance {
     this.#bytes = bytes;
   }
 
-  /** Answers with the bytes to give back. Throws when there is no room. */
-  take(payload: Payload): number {
-    const bytes = 'bytes' in payload ? payload.bytes.length : encoder.encode(payload.json).length;
+  /** Hands what waits to `keep`; what it takes is given back when that is resolved or rejected. Throws when there is no room. */
+  hold<T>(payload: Payload, keep: (held: Held<T>) => void): Promise<T> {
+    const bytes = sizeOf(payload);
     if (this.#messages < 1 || this.#bytes < bytes) throw new ClientError('full', `the outbox has room for ${this.#messages} messages and ${this.#bytes} bytes`);
     this.#messages--;
     this.#bytes -= bytes;
-    return bytes;
-  }
-
-  give(bytes: number): void {
-    this.#messages++;
-    this.#bytes += bytes;
+    const giving =
+      <V>(settle: (value: V) => void) =>
+      (value: V): void => {
+        this.#messages++;
+        this.#bytes += bytes;
+        settle(value);
+      };
+    return new Promise((resolve, reject) => keep({ number: 0, payload, bytes, resolve: giving(resolve), reject: giving(reject) }));
   }
 }

@@ -3,7 +3,8 @@ import type { Timer } from '../core/clock.ts';
 import type { ClientClock } from '../host/browser.ts';
 import type { ClientFrame, Payload } from '../protocol/frames.ts';
 import { ClientError, notJson, tooBig, undecided } from './errors.ts';
-import { fromPayload, type Allowance } from './payload.ts';
+import { fromPayload, type Allowance, type Held } from './payload.ts';
+import type { Undecided } from './told.ts';
 
 /** `code` as in HTTP. `data` is undefined where the reply has none. */
 export interface Reply {
@@ -12,15 +13,9 @@ export interface Reply {
   readonly data: unknown;
 }
 
-interface Pending {
-  /** 0 until it is sent for the first time. */
-  number: number;
+interface Pending extends Held<Reply> {
   readonly method: string;
-  readonly payload: Payload;
-  readonly bytes: number;
-  readonly resolve: (reply: Reply) => void;
-  readonly reject: (error: unknown) => void;
-  timer?: Timer;
+  readonly timer: Timer;
 }
 
 export class Requests {
@@ -37,11 +32,9 @@ export class Requests {
   }
 
   add(method: string, payload: Payload, timeoutMs: number): Promise<Reply> {
-    const bytes = this.#allowance.take(payload);
-    return new Promise((resolve, reject) => {
-      const pending: Pending = { number: 0, method, payload, bytes, resolve, reject };
-      const late = (): void => this.#settle(pending, (it) => it.reject(new ClientError('timeout', `no reply to ${method} within ${timeoutMs} ms`)));
-      pending.timer = this.#clock.after(timeoutMs, late);
+    return this.#allowance.hold(payload, (held) => {
+      const late = (): void => this.#drop(pending).reject(new ClientError('timeout', `no reply to ${method} within ${timeoutMs} ms`));
+      const pending: Pending = { ...held, method, timer: this.#clock.after(timeoutMs, late) };
       this.#pending.add(pending);
     });
   }
@@ -54,7 +47,7 @@ export class Requests {
       const sent = pending.number > 0;
       if (sent && !again) continue;
       if (bytes > messageBytes) {
-        this.#settle(pending, (it) => it.reject(tooBig(`a request to ${method}`, bytes, messageBytes)));
+        this.#drop(pending).reject(tooBig(`a request to ${method}`, bytes, messageBytes));
         continue;
       }
       if (!sent) pending.number = ++this.#last;
@@ -66,42 +59,41 @@ export class Requests {
   replied(number: number, code: number, message: string, payload: Payload | undefined): void {
     for (const pending of this.#pending) {
       if (pending.number !== number) continue;
-      this.#settle(pending, (it) => {
-        try {
-          it.resolve({ code, message, data: payload === undefined ? undefined : fromPayload(payload) });
-        } catch (error) {
-          it.reject(notJson(`the reply to ${it.method}`, error));
-        }
-      });
+      this.#drop(pending);
+      try {
+        pending.resolve({ code, message, data: payload === undefined ? undefined : fromPayload(payload) });
+      } catch (error) {
+        pending.reject(notJson(`the reply to ${pending.method}`, error));
+      }
       return;
     }
   }
 
   /** The session is over: what was sent is undecided, and told to `tell`. */
-  restart(tell: (method: string, error: ClientError) => void): void {
+  restart(tell: (undecided: Undecided) => void): void {
     this.#last = 0;
     for (const pending of this.#pending) {
       if (pending.number === 0) continue;
       const error = undecided(`a request to ${pending.method}`);
-      this.#settle(pending, (it) => it.reject(error));
-      tell(pending.method, error);
+      this.#drop(pending).reject(error);
+      tell({ kind: 'request', name: pending.method, error });
     }
   }
 
   end(error: ClientError): void {
-    for (const pending of this.#pending) this.#settle(pending, (it) => it.reject(error));
+    for (const pending of this.#pending) this.#drop(pending).reject(error);
   }
 
   /** All replies up to this number have come, or are not waited for any more. */
   #settled(): number {
-    for (const { number } of this.#pending) if (number > 0) return number - 1;
-    return this.#last;
+    const [first] = this.#pending;
+    return (first?.number || this.#last + 1) - 1;
   }
 
-  #settle(pending: Pending, how: (pending: Pending) => void): void {
-    if (!this.#pending.delete(pending)) return;
-    pending.timer?.cancel();
-    this.#allowance.give(pending.bytes);
-    how(pending);
+  /** Not waited for any more: to be settled at once. */
+  #drop(pending: Pending): Pending {
+    this.#pending.delete(pending);
+    pending.timer.cancel();
+    return pending;
   }
 }

@@ -1,6 +1,6 @@
 // The streams that the client follows: where it stands in each, what is next, what came twice, and when to ask again.
 import { Event, type Listen } from '../core/event.ts';
-import type { ClientFrame, Position, ServerFrame, Start } from '../protocol/frames.ts';
+import type { ClientFrame, Position, Start } from '../protocol/frames.ts';
 
 export interface Message {
   readonly topic: string;
@@ -34,19 +34,11 @@ export interface Subscription {
   stop(): void;
 }
 
-type Publication = Extract<ServerFrame, { readonly type: 'publication' }>;
-
 /** A listener's mistake is its own: it surfaces as an uncaught error, and nothing else is kept from running. */
 export const surface = (error: unknown): void =>
   queueMicrotask(() => {
     throw error;
   });
-
-/** What a publication is to somebody at `position`. */
-export function judge(position: Position, publication: Position): 'next' | 'repeat' | 'hole' {
-  if (publication.offset <= position.offset) return 'repeat';
-  return publication.offset === position.offset + 1 ? 'next' : 'hole';
-}
 
 /** Whether a gap up to `to` means a loss to somebody at `position`. */
 export function isLoss(position: Position | null, to: Position): boolean {
@@ -62,21 +54,20 @@ export class Stream {
   /** The number of the link that brings it. Others are not listened to: so nothing is reordered between links. */
   source = 0;
   /** Joins the topic visibly. */
-  presence: boolean;
+  presence = false;
   readonly subscribers: Set<Subscriber> = new Set();
   readonly #start: Start;
 
-  constructor(topic: string, start: Start, presence: boolean) {
+  constructor(topic: string, start: Start) {
     this.topic = topic;
     this.position = 'after' in start ? start.after : null;
-    this.presence = presence;
     this.#start = start;
   }
 
   /** The frame that asks for it, from where the client stands. */
   ask(): ClientFrame {
     const start = this.position === null ? this.#start : { after: this.position };
-    return { type: 'subscribe', topic: this.topic, start, presence: this.presence ? true : undefined };
+    return { type: 'subscribe', topic: this.topic, start, presence: this.presence || undefined };
   }
 
   /**
@@ -101,16 +92,20 @@ export class Stream {
   }
 
   /** True when the position moved there: deliver it. False: drop it. `hole`: ask again. */
-  advance(link: number, { epoch, offset }: Publication): boolean | 'hole' {
-    if (this.source !== link || this.position === null) return false;
-    const verdict = judge(this.position, { epoch, offset });
-    if (verdict === 'next') this.position = { epoch, offset };
-    // Until the answer, what follows on this link is of no use.
-    if (verdict === 'hole') this.source = 0;
-    return verdict === 'hole' ? 'hole' : verdict === 'next';
+  advance(link: number, { epoch, offset }: Position): boolean | 'hole' {
+    if (this.source !== link || this.position === null || offset <= this.position.offset) return false;
+    if (offset > this.position.offset + 1) {
+      // Until the answer, what follows on this link is of no use.
+      this.source = 0;
+      return 'hole';
+    }
+    this.position = { epoch, offset };
+    return true;
   }
 
-  deliver(message: Message): void {
+  /** What brought it to its position. */
+  deliver(value: unknown): void {
+    const message = { topic: this.topic, value, position: this.position as Position };
     for (const subscriber of this.subscribers) subscriber.message.emit(message);
   }
 

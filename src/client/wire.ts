@@ -5,10 +5,11 @@ import { CloseCode } from '../protocol/close-codes.ts';
 import type { ClientFrame, ServerFrame } from '../protocol/frames.ts';
 import type { ClientCodec } from './json.ts';
 import type { Link, LinkEnd, LinkFactory } from './link.ts';
+import { sizeOf } from './payload.ts';
 
 /** How long a link that is doubted may take to answer. */
 const PROBE_MS = 5_000;
-/** Frames and payload (characters or bytes) that go into one WebSocket message. */
+/** Frames and bytes of payload that go into one WebSocket message. */
 const MESSAGE_FRAMES = 500;
 const MESSAGE_SIZE = 65_536;
 
@@ -98,7 +99,7 @@ export class Wire {
     let from = 0;
     for (let to = 0, size = 0; to < frames.length; to++) {
       const frame = frames[to];
-      if ('payload' in frame) size += 'bytes' in frame.payload ? frame.payload.bytes.length : frame.payload.json.length;
+      if ('payload' in frame) size += sizeOf(frame.payload);
       if (to + 1 < frames.length && size < MESSAGE_SIZE && to - from < MESSAGE_FRAMES) continue;
       this.#link?.send(this.#codec.encode(frames.slice(from, to + 1)));
       from = to + 1;
@@ -111,7 +112,7 @@ export class Wire {
     if (!this.ready) return;
     this.#ping();
     const askedAt = this.#clock.now();
-    this.#later(PROBE_MS, () => (this.#heardAt > askedAt || this.#askedAt < 0 ? this.#check() : this.giveUp('probe not answered')));
+    this.#later(PROBE_MS, () => (this.#heardAt > askedAt || this.#askedAt < 0 ? this.#check() : this.giveUp(`no answer within ${PROBE_MS} ms`)));
   }
 
   /** `code`: what this end takes it for; `told`: what the other end hears. */
@@ -137,7 +138,7 @@ export class Wire {
     if (this.isOver) return;
     this.#heardAt = this.#clock.now();
     const frames = this.#codec.decodeServer(data);
-    if (frames === null) return this.giveUp('the node sent what is no message of the protocol', CloseCode.failed, CloseCode.badFrame);
+    if (frames === null) return this.giveUp('not a message of the protocol', CloseCode.failed, CloseCode.badFrame);
     for (const frame of frames) {
       // Whoever handles a frame may close the link.
       if (this.isOver) return;

@@ -24,15 +24,15 @@ export class Event<T> {
   }
 
   emit(value: T): void {
-    let errors: unknown[] | null = null;
+    const errors: unknown[] = [];
     for (const listener of this.#listeners) {
       try {
         listener(value);
       } catch (error) {
-        (errors ??= []).push(error);
+        errors.push(error);
       }
     }
-    errors?.forEach(this.#failed);
+    errors.forEach(this.#failed);
   }
 }
 

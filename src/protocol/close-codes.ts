@@ -9,7 +9,7 @@ export type Advice = 'anywhere' | 'elsewhere' | 'stop';
  * It would happen again: done on purpose; protocol error, data that is not accepted; bad text, policy, too big, an extension that
  * is missing; TLS failed; unauthorized, and forbidden (IANA registry); private codes for both.
  */
-const STOP = /^(1000|100[23]|100[7-9]|1010|1015|300[03]|44..)$/;
+const STOP = /^(100[0237-9]|101[05]|300[03]|44..)$/;
 /** This server failed, or says so by a private code; another may not. */
 const ELSEWHERE = /^(1011|43..)$/;
 
