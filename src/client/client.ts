@@ -4,7 +4,7 @@ import { Event, type Listen, type Listening } from '../core/event.ts';
 import { EVERYBODY, frameLimits, INBOX, type ClientFrame, type Position, type Present, type ServerFrame, type Start } from '../protocol/frames.ts';
 import { addressOf, locate } from './address.ts';
 import { Endpoints, reasonOf } from './endpoints.ts';
-import { ClientError, notJson } from './errors.ts';
+import { ClientError, notJson, refusal } from './errors.ts';
 import { Holes } from './holes.ts';
 import { born, step, type ClientState, type Lifecycle, type LifecycleEffect, type LifecycleEvent } from './lifecycle.ts';
 import type { LinkEnd } from './link.ts';
@@ -388,6 +388,3 @@ export class Client {
 const isAskedFor = ({ topic, state }: Stream): boolean => topic !== INBOX && topic !== EVERYBODY && state.kind !== 'ended';
 
 const closed = ({ code, reason }: LinkEnd): ClientError => new ClientError('closed', `the client is closed: ${reason}`, code);
-
-const refusal = (what: string, { code, message }: { readonly code: number; readonly message: string }): ClientError =>
-  new ClientError('refused', `${what} was refused: ${message}`, code);

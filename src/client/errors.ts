@@ -26,3 +26,6 @@ export const tooBig = (what: string, bytes: number, limit: number): ClientError 
   new ClientError('tooBig', `${what} has ${bytes} bytes, at most ${limit} are taken`);
 
 export const notJson = (what: string, cause?: unknown): ClientError => new ClientError('badValue', `${what} is not JSON`, undefined, cause);
+
+export const refusal = (what: string, { code, message }: { readonly code: number; readonly message: string }): ClientError =>
+  new ClientError('refused', `${what} was refused: ${message}`, code);

@@ -1,6 +1,10 @@
-// The engine of one machine: the memory engine of one process, served to the others over a Unix socket. Whoever comes first
-// hosts; when the host dies the others race for its place, and what it knew is gone: members announce themselves again,
-// leases start anew, keyed state is lost. A run that must not lose it gives the host a process of its own (`role`).
+/**
+ * The engine of one machine: the memory engine of one process, served to the others over a Unix socket. Whoever comes first
+ * hosts; when the host dies the others race for its place, and what it knew is gone: members announce themselves again,
+ * leases start anew, keyed state is lost. A run that must not lose it gives the host a process of its own (`role`).
+ *
+ * @module
+ */
 import type { Clock, Timer } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
 import { type Log, silentLog } from '../core/log.ts';

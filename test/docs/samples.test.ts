@@ -11,7 +11,15 @@ const surroundings = `
 declare const app: import('node:http').RequestListener;
 declare const response: import('node:http').ServerResponse;
 declare const socket: import('ws').WebSocket;
+declare const server: import('node:http').Server;
 declare const node: import('evenkeel').Evenkeel;
+declare const client: import('evenkeel/client').Client;
+declare const userOf: (token: string) => Promise<string>;
+declare const rename: (user: string | null, name: string) => Promise<string>;
+declare const fetchToken: () => Promise<string>;
+declare const show: (value: unknown) => void;
+declare const reloadRoom: () => void;
+declare const userAgreed: boolean;
 declare const express: typeof import('express').default;
 declare const Fastify: typeof import('fastify').default;
 declare const evenkeel: typeof import('evenkeel').evenkeel;

@@ -55,6 +55,7 @@ const outOfRange: Readonly<Record<string, readonly unknown[]>> = {
   'drain.settleMs': [-1, 30_001],
   'limits.goodbyesPerS': [0, 1e9 + 1],
   'limits.admissionPerS': [0, 1e9 + 1],
+  'limits.perAddressPerS': [0, 1e9 + 1],
   'limits.pingMs': [9, 1e9 + 1],
   'limits.deadMs': [9, 30_000],
   'limits.lingerMs': [-1, 60_001],

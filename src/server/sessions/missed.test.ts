@@ -1,3 +1,4 @@
+// Holes in what a client sent: asked for once, closed when everything beyond them that was dropped has come again.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Missed } from './missed.ts';
