@@ -1,3 +1,4 @@
+// The options of sessions: what fills the gaps, and what is refused by its name.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readSessionsOptions } from './options.ts';
