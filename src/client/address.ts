@@ -18,7 +18,7 @@ export function locate(
     tell.found({ url, token });
   };
   try {
-    const endpoint = typeof url === 'function' ? (at ?? url()) : (at ?? pick(typeof url === 'string' ? [url] : url));
+    const endpoint = at ?? (typeof url === 'function' ? url() : pick([url].flat()));
     const shown = typeof token === 'function' ? token() : token;
     if (endpoint instanceof Promise || shown instanceof Promise) {
       Promise.all([endpoint, shown]).then(found).catch(tell.failed);

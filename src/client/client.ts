@@ -62,7 +62,6 @@ export class Client {
   readonly #page: Listening;
   #life: Lifecycle;
   #timer: Timer;
-  #identity: Identity | null = null;
   /** The last one. */
   #welcomed: Welcome | undefined;
   /** From a 1013: shown at the next attempt, at the same address. */
@@ -78,8 +77,7 @@ export class Client {
     this.#holes = new Holes(settings.clock, (topic, number) => this.#fill(topic, number));
     this.inbox = new Subscriber(this.#follow(INBOX), () => {});
     this.everybody = new Subscriber(this.#follow(EVERYBODY), () => {});
-    const move = (type: 'offline' | 'awake' | 'close') => () => this.#move({ type });
-    this.#page = settings.page({ offline: move('offline'), awake: move('awake'), gone: move('close') });
+    this.#page = settings.page((type) => this.#move({ type }));
     // Not at once: listeners come first.
     this.#timer = this.#due(0);
   }
@@ -90,7 +88,9 @@ export class Client {
 
   /** Null before the first welcome. */
   get identity(): Identity | null {
-    return this.#identity;
+    if (this.#welcomed === undefined) return null;
+    const { client, user, node } = this.#welcomed;
+    return { client, user, node };
   }
 
   /**
@@ -284,7 +284,8 @@ export class Client {
       case 'refused':
         return this.#outbox.refused(frame.topic, frame.number, refusal(`message ${frame.number} on ${frame.topic}`, frame));
       case 'expected':
-        return wire === this.#current() ? this.#holes.expected(frame.topic, frame.number) : undefined;
+        if (wire === this.#current()) this.#holes.expected(frame.topic, frame.number);
+        return;
       case 'reply':
         return this.#requests.replied(frame.number, frame.code, frame.message, frame.payload);
       case 'present':
@@ -302,7 +303,6 @@ export class Client {
     // An answer to an earlier hello, or no answer at all.
     if (wire.ready || welcome.resync !== wire.resync) return;
     this.#welcomed = welcome;
-    this.#identity = { client: welcome.client, user: welcome.user, node: welcome.node };
     this.#holes.clear();
     wire.welcomed(welcome.pingMs, welcome.deadMs);
     this.#move({ ...welcome, link: wire.number });

@@ -22,7 +22,6 @@ export class ClientError extends Error {
 /** It was sent, then the session was lost: it may have taken effect or not. */
 export const undecided = (what: string): ClientError => new ClientError('undecided', `${what} was sent, then the session was lost`);
 
-export const tooBig = (what: string, bytes: number, limit: number): ClientError =>
-  new ClientError('tooBig', `${what} has ${bytes} bytes, at most ${limit} are taken`);
+export const tooBig = (what: string, bytes: number, limit: number): ClientError => new ClientError('tooBig', `${what} has ${bytes} bytes, more than ${limit}`);
 
 export const notJson = (what: string, cause?: unknown): ClientError => new ClientError('badValue', `${what} is not JSON`, undefined, cause);

@@ -183,10 +183,7 @@ function rest(life: Lifecycle, state: Ending, end: LinkEnd, around: Surroundings
   if (!life.online) ms = Math.max(ms, around.backoff.capMs);
   const next = { ...life, downSince, failures: life.online ? failures + 1 : failures };
   if (now + ms - downSince > around.giveUpAfterMs) {
-    return [
-      { ...next, state: { kind: 'closed', code: 0, reason: `no link for ${Math.round(now - downSince)} ms, the last one ended with ${code} ${reason}` } },
-      [],
-    ];
+    return [{ ...next, state: { kind: 'closed', code: 0, reason: `no link for ${Math.round(now - downSince)} ms, at last: ${code} ${reason}` } }, []];
   }
   const asked = invited !== null || (broken && life.spreadMs > 0);
   return [{ ...next, state: { kind: 'waiting', until: now + ms, asked, reason: `${code} ${reason}` } }, [{ type: 'wait', ms, slot: invited?.slot }]];

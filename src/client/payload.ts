@@ -7,13 +7,14 @@ const encoder = new TextEncoder();
 /** Bytes as they are, everything else as JSON; nothing (undefined) as null. */
 export function toPayload(value: unknown): Payload {
   if (value instanceof Uint8Array) return { bytes: value };
+  let cause: unknown;
   try {
     const json = JSON.stringify(value ?? null) as string | undefined;
     if (json !== undefined) return { json };
   } catch (error) {
-    throw notJson('the value', error);
+    cause = error;
   }
-  throw notJson(`a ${typeof value}`);
+  throw notJson(`the ${typeof value}`, cause);
 }
 
 /** Throws where another client sent text that is not JSON. */
