@@ -34,6 +34,6 @@ export function addressOf(url: string, from: string | undefined, slot: string | 
   // http becomes ws, https wss.
   address.protocol = address.protocol.replace('http', 'ws');
   if (address.protocol === 'ws:' && from?.startsWith('wss:')) throw new Error(`a wss: link cannot go on at ${url}`);
-  if (slot !== undefined) address.searchParams.set('slot', slot);
+  if (slot) address.searchParams.set('slot', slot);
   return address.href;
 }

@@ -50,7 +50,7 @@ export class Allowance {
   /** Hands what waits to `keep`; what it takes is given back when that is resolved or rejected. Throws when there is no room. */
   hold<T>(payload: Payload, keep: (held: Held<T>) => void): Promise<T> {
     const bytes = sizeOf(payload);
-    if (this.#messages < 1 || this.#bytes < bytes) throw new ClientError('full', `the outbox has room for ${this.#messages} messages and ${this.#bytes} bytes`);
+    if (this.#messages < 1 || this.#bytes < bytes) throw new ClientError('full', `the outbox has room for ${this.#messages} messages, ${this.#bytes} bytes`);
     this.#messages--;
     this.#bytes -= bytes;
     const giving =

@@ -42,7 +42,7 @@ export const surface = (error: unknown): void =>
 
 /** What an answer `to` means to somebody at `position`: the node goes on after it, and on a `gap` that is not what was asked for. */
 export function isLoss(position: Position | null, to: Position, isGap: boolean): boolean {
-  if (position === null) return isGap;
+  if (!position) return isGap;
   if (to.offset > position.offset) return true;
   // Behind us in the same run: another link brought us further. In another run: what we saw is no longer so.
   return isGap && to.epoch !== position.epoch;
@@ -68,7 +68,7 @@ export class Stream {
 
   /** The frame that asks for it, from where the client stands. */
   ask(): ClientFrame {
-    const start = this.position === null ? this.#start : { after: this.position };
+    const start = this.position ? { after: this.position } : this.#start;
     return { type: 'subscribe', topic: this.topic, start, presence: this.presence || undefined };
   }
 
@@ -78,7 +78,7 @@ export class Stream {
     this.#enter({ kind: 'live' });
     const from = this.position;
     const lost = isLoss(from, to, isGap);
-    if (lost || from === null) this.position = to;
+    if (lost || !from) this.position = to;
     if (!lost) return null;
     const gap = { topic: this.topic, from, to };
     for (const subscriber of this.subscribers) subscriber.gap.emit(gap);
@@ -87,7 +87,7 @@ export class Stream {
 
   /** True when the position moved there: deliver it. False: drop it. `hole`: ask again. */
   advance(link: number, { epoch, offset }: Position): boolean | 'hole' {
-    if (this.source !== link || this.position === null || offset <= this.position.offset) return false;
+    if (this.source !== link || !this.position || offset <= this.position.offset) return false;
     if (offset > this.position.offset + 1) {
       // Until the answer, what follows on this link is of no use.
       this.source = 0;

@@ -138,7 +138,7 @@ export class Wire {
     if (this.isOver) return;
     this.#heardAt = this.#clock.now();
     const frames = this.#codec.decodeServer(data);
-    if (frames === null) return this.giveUp('not a message of the protocol', CloseCode.failed, CloseCode.badFrame);
+    if (frames === null) return this.giveUp('malformed message', CloseCode.failed, CloseCode.badFrame);
     for (const frame of frames) {
       // Whoever handles a frame may close the link.
       if (this.isOver) return;

@@ -11,7 +11,7 @@ export const clientClock: ClientClock = {
   now: () => performance.now(),
   after: (delayMs, task) => {
     // Longer delays than 2^31 - 1 would run at once.
-    const handle = setTimeout(task, Math.min(delayMs, 2_147_483_647));
+    const handle = setTimeout(task, Math.min(delayMs, 2e9));
     return { cancel: () => clearTimeout(handle) };
   },
 };
@@ -24,7 +24,7 @@ export const clientInterval: Pick<Clock, 'every'> = {
   },
 };
 
-export const clientRandom: Random = { next: () => Math.random() };
+export const clientRandom: Random = { next: Math.random };
 
 /** 128 bits that no other client has, also where the page is not secure and `randomUUID` is missing. */
 export const freshNonce = (): string => crypto.getRandomValues(new Uint32Array(4)).join('-');
