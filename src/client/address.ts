@@ -18,7 +18,7 @@ export function locate(
     tell.found({ url, token });
   };
   try {
-    const endpoint = typeof url === 'function' ? (at ?? url()) : (at ?? pick(typeof url === 'string' ? [url] : url));
+    const endpoint = at ?? (typeof url === 'function' ? url() : pick([url].flat()));
     const shown = typeof token === 'function' ? token() : token;
     if (endpoint instanceof Promise || shown instanceof Promise) {
       Promise.all([endpoint, shown]).then(found).catch(tell.failed);
@@ -34,6 +34,6 @@ export function addressOf(url: string, from: string | undefined, slot: string | 
   // http becomes ws, https wss.
   address.protocol = address.protocol.replace('http', 'ws');
   if (address.protocol === 'ws:' && from?.startsWith('wss:')) throw new Error(`a wss: link cannot go on at ${url}`);
-  if (slot !== undefined) address.searchParams.set('slot', slot);
+  if (slot) address.searchParams.set('slot', slot);
   return address.href;
 }

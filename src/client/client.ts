@@ -62,7 +62,6 @@ export class Client {
   readonly #page: Listening;
   #life: Lifecycle;
   #timer: Timer;
-  #identity: Identity | null = null;
   /** The last one. */
   #welcomed: Welcome | undefined;
   /** From a 1013: shown at the next attempt, at the same address. */
@@ -78,8 +77,7 @@ export class Client {
     this.#holes = new Holes(settings.clock, (topic, number) => this.#fill(topic, number));
     this.inbox = new Subscriber(this.#follow(INBOX), () => {});
     this.everybody = new Subscriber(this.#follow(EVERYBODY), () => {});
-    const move = (type: 'offline' | 'awake' | 'close') => () => this.#move({ type });
-    this.#page = settings.page({ offline: move('offline'), awake: move('awake'), gone: move('close') });
+    this.#page = settings.page((type) => this.#move({ type }));
     // Not at once: listeners come first.
     this.#timer = this.#due(0);
   }
@@ -90,7 +88,9 @@ export class Client {
 
   /** Null before the first welcome. */
   get identity(): Identity | null {
-    return this.#identity;
+    if (!this.#welcomed) return null;
+    const { client, user, node } = this.#welcomed;
+    return { client, user, node };
   }
 
   /**
@@ -100,12 +100,12 @@ export class Client {
   subscribe(topic: string, options: SubscribeOptions = {}, listener?: (message: Message) => void): Subscription {
     this.#guard(topic);
     const known = this.#streams.get(topic);
-    const isKnown = known !== undefined && known.state.kind !== 'ended';
+    const isKnown = known && known.state.kind !== 'ended';
     const stream = isKnown ? known : this.#follow(topic, options.after === undefined ? { history: options.history ?? 0 } : { after: options.after });
     const subscriber = new Subscriber(stream, () => this.#leave(stream));
-    if (listener !== undefined) subscriber.onMessage(listener);
-    const isRaised = options.presence === true && !stream.presence;
-    stream.presence ||= isRaised;
+    if (listener) subscriber.onMessage(listener);
+    const isRaised = options.presence && !stream.presence;
+    if (isRaised) stream.presence = true;
     if (!isKnown || isRaised) this.#send(() => [stream.ask()]);
     return subscriber;
   }
@@ -173,7 +173,7 @@ export class Client {
         this.#timer = this.#due(effect.ms);
         return;
       case 'hello':
-        if (wire === undefined) return;
+        if (!wire) return;
         this.#unplug(effect.link);
         this.#wires.set(effect.renamed, wire);
         wire.number = effect.renamed;
@@ -199,7 +199,7 @@ export class Client {
     wire.number = number;
     wire.ticket = ticket;
     this.#wires.set(number, wire);
-    locate(settings, at ?? (slot === undefined ? undefined : this.#lastUrl), (urls) => this.#endpoints.pick(urls, clock.now(), settings.random), {
+    locate(settings, at ?? (slot ? this.#lastUrl : undefined), (urls) => this.#endpoints.pick(urls, clock.now(), settings.random), {
       found: ({ url, token }) => {
         this.#lastUrl = url;
         wire.token = token;
@@ -231,7 +231,7 @@ export class Client {
   #ended(wire: Wire, end: LinkEnd): void {
     const { clock } = this.#settings;
     const reason = reasonOf(end, wire.ready);
-    if (reason !== null) this.#endpoints.avoid(wire.url, reason, clock.now());
+    if (reason) this.#endpoints.avoid(wire.url, reason, clock.now());
     this.#unplug(wire.number);
     this.#move({ type: 'ended', link: wire.number, end });
   }
@@ -284,7 +284,8 @@ export class Client {
       case 'refused':
         return this.#outbox.refused(frame.topic, frame.number, refusal(`message ${frame.number} on ${frame.topic}`, frame));
       case 'expected':
-        return wire === this.#current() ? this.#holes.expected(frame.topic, frame.number) : undefined;
+        if (wire === this.#current()) this.#holes.expected(frame.topic, frame.number);
+        return;
       case 'reply':
         return this.#requests.replied(frame.number, frame.code, frame.message, frame.payload);
       case 'present':
@@ -302,7 +303,6 @@ export class Client {
     // An answer to an earlier hello, or no answer at all.
     if (wire.ready || welcome.resync !== wire.resync) return;
     this.#welcomed = welcome;
-    this.#identity = { client: welcome.client, user: welcome.user, node: welcome.node };
     this.#holes.clear();
     wire.welcomed(welcome.pingMs, welcome.deadMs);
     this.#move({ ...welcome, link: wire.number });
@@ -326,7 +326,7 @@ export class Client {
     const { topic, offset, payload } = frame;
     const stream = this.#streams.get(topic);
     const moved = stream?.advance(wire.number, frame);
-    if (stream === undefined || moved === false) return;
+    if (!stream || moved === false) return;
     if (moved === 'hole') return wire.send([stream.ask()]);
     try {
       stream.deliver(fromPayload(payload));
@@ -340,15 +340,15 @@ export class Client {
     const stream = this.#streams.get(topic);
     if (frame.type === 'unsubscribed' && this.#questions.answer(topic, refusal(`presence on ${topic}`, frame)) && stream?.source === wire.number) return;
     // The newest link decides; an older one only goes on with what it brings.
-    if (stream !== undefined && (wire === this.#current() || stream.source === wire.number)) {
+    if (stream && (wire === this.#current() || stream.source === wire.number)) {
       if (frame.type === 'unsubscribed') stream.end(frame.code, frame.message);
       else {
         const gap = stream.answered(wire.number, frame.position, frame.type === 'gap');
         if (gap === 'again') return wire.send([stream.ask()]);
-        if (gap !== null) this.#gapEvent.emit(gap);
+        if (gap) this.#gapEvent.emit(gap);
       }
     }
-    wire.unanswered.delete(frame.topic);
+    wire.unanswered.delete(topic);
     this.#checkSettled(wire);
   }
 
@@ -358,11 +358,7 @@ export class Client {
 
   /** The node misses messages from `number` on. */
   #fill(topic: string, number: number): void {
-    this.#send(() => {
-      const frames = this.#outbox.missing(topic, number);
-      if (frames[0]?.type === 'lost') this.#lostEvent.emit({ topic, from: frames[0].from, to: frames[0].to });
-      return frames;
-    });
+    this.#send(() => this.#outbox.missing(topic, number, (lost) => this.#lostEvent.emit(lost)));
   }
 
   #follow(topic: string, start: Start = { history: 0 }): Stream {

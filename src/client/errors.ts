@@ -8,22 +8,21 @@
 export type ClientErrorCode = 'refused' | 'undecided' | 'full' | 'tooBig' | 'timeout' | 'badValue' | 'closed' | 'noEndpoint';
 
 export class ClientError extends Error {
+  override readonly name = 'ClientError';
   readonly code: ClientErrorCode;
   readonly status: number | undefined;
 
   constructor(code: ClientErrorCode, message: string, status?: number, cause?: unknown) {
     super(message, { cause });
-    this.name = 'ClientError';
     this.code = code;
     this.status = status;
   }
 }
 
 /** It was sent, then the session was lost: it may have taken effect or not. */
-export const undecided = (what: string): ClientError => new ClientError('undecided', `${what} was sent, then the session was lost`);
+export const undecided = (what: string): ClientError => new ClientError('undecided', `${what} was sent, then the session lost`);
 
-export const tooBig = (what: string, bytes: number, limit: number): ClientError =>
-  new ClientError('tooBig', `${what} has ${bytes} bytes, at most ${limit} are taken`);
+export const tooBig = (what: string, bytes: number, limit: number): ClientError => new ClientError('tooBig', `${what} has ${bytes} bytes, more than ${limit}`);
 
 export const notJson = (what: string, cause?: unknown): ClientError => new ClientError('badValue', `${what} is not JSON`, undefined, cause);
 

@@ -17,7 +17,7 @@ export class Holes {
 
   expected(topic: string, number: number): void {
     const filled = this.#filled.get(topic);
-    if (filled !== undefined) {
+    if (filled) {
       filled.again = number;
       return;
     }
@@ -26,7 +26,7 @@ export class Holes {
     this.#clock.after(REST_MS, () => {
       if (this.#filled.get(topic) !== hole) return;
       this.#filled.delete(topic);
-      if (hole.again > 0) this.expected(topic, hole.again);
+      if (hole.again) this.expected(topic, hole.again);
     });
     this.#fill(topic, number);
   }
@@ -34,7 +34,7 @@ export class Holes {
   /** What the node asked for meanwhile may have come. */
   acknowledged(topic: string, number: number): void {
     const filled = this.#filled.get(topic);
-    if (filled !== undefined && filled.again <= number) filled.again = 0;
+    if (filled && filled.again <= number) filled.again = 0;
   }
 
   clear(): void {

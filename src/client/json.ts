@@ -28,12 +28,12 @@ const hasAll = (of: unknown, keys: string): boolean => keys.split(' ').every((ke
 
 /** May throw where something else is expected. */
 function isRight(key: string, value: unknown): boolean {
-  if (/^(session|client|node|topic|message|epoch|url|ticket)$/.test(key)) return typeof value === 'string';
+  if (/^(at|code|number|offset)$|ms$|bytes$/i.test(key)) return Number.isSafeInteger(value);
   if (key === 'payload') return value !== undefined;
   if (key === 'members') return Array.isArray(value);
   if (key === 'numbers') return (value as unknown[]).every((one) => hasAll(one, 'topic number'));
   if (key === 'position') return hasAll(value, 'epoch offset');
-  return Number.isSafeInteger(value);
+  return typeof value === 'string';
 }
 
 function encodeFrame(frame: ClientFrame): string {

@@ -110,7 +110,9 @@ export function step(life: Lifecycle, event: LifecycleEvent, around: Surrounding
     case 'resync': {
       if (!('link' in state) || state.link !== event.link) return [life, []];
       const renamed = life.newest + 1;
-      const effects = linksOf(state).flatMap((link) => (link === event.link ? [] : [drop(link, CloseCode.timeout)]));
+      const effects = linksOf(state)
+        .slice(1)
+        .map((link) => drop(link, CloseCode.timeout));
       const hello = { type: 'hello', link: event.link, renamed, resync: event.number } as const;
       return [{ ...life, newest: renamed, state: { kind: 'connecting', link: renamed, since: state.since } }, [...effects, hello]];
     }
@@ -145,7 +147,7 @@ function move(life: Lifecycle, from: number, target: Target): Step {
   if ((state.kind !== 'open' && !settling) || state.link !== from) return [life, []];
   const other = life.newest + 1;
   const next: ClientState = { kind: 'moving', stage: 'opening', link: from, since: state.since, other };
-  const dialled: LifecycleEffect = { type: 'dial', link: other, url: target.url, ticket: target.ticket };
+  const dialled: LifecycleEffect = { ...target, type: 'dial', link: other };
   return [{ ...life, newest: other, state: next }, settling ? [drop(state.other, CloseCode.timeout), dialled] : [dialled]];
 }
 
@@ -183,10 +185,7 @@ function rest(life: Lifecycle, state: Ending, end: LinkEnd, around: Surroundings
   if (!life.online) ms = Math.max(ms, around.backoff.capMs);
   const next = { ...life, downSince, failures: life.online ? failures + 1 : failures };
   if (now + ms - downSince > around.giveUpAfterMs) {
-    return [
-      { ...next, state: { kind: 'closed', code: 0, reason: `no link for ${Math.round(now - downSince)} ms, the last one ended with ${code} ${reason}` } },
-      [],
-    ];
+    return [{ ...next, state: { kind: 'closed', code: 0, reason: `no link within ${around.giveUpAfterMs} ms: ${code} ${reason}` } }, []];
   }
   const asked = invited !== null || (broken && life.spreadMs > 0);
   return [{ ...next, state: { kind: 'waiting', until: now + ms, asked, reason: `${code} ${reason}` } }, [{ type: 'wait', ms, slot: invited?.slot }]];

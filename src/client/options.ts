@@ -2,7 +2,7 @@
 import { backoffDefaults, type BackoffPolicy } from '../core/backoff.ts';
 import type { Listening } from '../core/event.ts';
 import type { Random } from '../core/random.ts';
-import { clientClock, clientRandom, freshNonce, watchPage, type ClientClock, type PageEvents } from '../host/browser.ts';
+import { clientClock, clientRandom, freshNonce, watchPage, type ClientClock, type PageEvent } from '../host/browser.ts';
 import type { ClientCodec } from './json.ts';
 import { ClientError } from './errors.ts';
 import type { LinkFactory } from './link.ts';
@@ -37,7 +37,7 @@ export interface ClientOptions {
   /** A name that no other client object has. Default: 128 random bits. */
   readonly instance?: string | undefined;
   /** What tells of the network and the life of the page. Default: its events, where there is a page. */
-  readonly page?: ((events: PageEvents) => Listening) | undefined;
+  readonly page?: ((tell: (event: PageEvent) => void) => Listening) | undefined;
 }
 
 export interface ClientSettings {
@@ -54,7 +54,7 @@ export interface ClientSettings {
   readonly clock: ClientClock;
   readonly random: Random;
   readonly instance: string;
-  readonly page: (events: PageEvents) => Listening;
+  readonly page: (tell: (event: PageEvent) => void) => Listening;
 }
 
 /** Throws `badValue` where there is no address. */

@@ -2,7 +2,7 @@
 import type { ClientFrame, Payload } from '../protocol/frames.ts';
 import { tooBig, undecided, type ClientError } from './errors.ts';
 import type { Allowance, Held } from './payload.ts';
-import type { Undecided } from './told.ts';
+import type { Lost, Undecided } from './told.ts';
 
 type Item = Held<void>;
 type Publish = Extract<ClientFrame, { readonly type: 'publish' }>;
@@ -32,7 +32,7 @@ export class Outbox {
   /** Frames of what was never sent on this topic, numbered now. What exceeds `messageBytes` is rejected instead. */
   unsent(topic: string, messageBytes: number): ClientFrame[] {
     const queue = this.#queues.get(topic);
-    if (queue === undefined) return [];
+    if (!queue) return [];
     const first = queue.last + 1;
     for (const item of this.#take(topic, ({ number, bytes }) => number === 0 && bytes > messageBytes)) {
       item.reject(tooBig(`a message on ${topic}`, item.bytes, messageBytes));
@@ -69,11 +69,14 @@ export class Outbox {
     }
   }
 
-  /** What to say when the node misses `number`: `lost` for what is not held any more, then the rest. */
-  missing(topic: string, number: number): ClientFrame[] {
+  /** What to say when the node misses `number`: `lost` for what is not held any more (and `tell` so), then the rest. */
+  missing(topic: string, number: number, tell: (lost: Lost) => void): ClientFrame[] {
     const held = this.from(topic, number);
     const first = held[0]?.number ?? (this.#queues.get(topic)?.last ?? 0) + 1;
-    return first > number ? [{ type: 'lost', topic, from: number, to: first - 1 }, ...held] : held;
+    if (first <= number) return held;
+    const gone = { topic, from: number, to: first - 1 };
+    tell(gone);
+    return [{ type: 'lost', ...gone }, ...held];
   }
 
   end(error: ClientError): void {
@@ -92,7 +95,7 @@ export class Outbox {
   /** Takes out what `test` says. */
   #take(topic: string, test: (item: Item) => boolean): Item[] {
     const queue = this.#queues.get(topic);
-    if (queue === undefined) return [];
+    if (!queue) return [];
     const { items } = queue;
     queue.items = items.filter((item) => !test(item));
     return items.filter(test);

@@ -7,13 +7,14 @@ const encoder = new TextEncoder();
 /** Bytes as they are, everything else as JSON; nothing (undefined) as null. */
 export function toPayload(value: unknown): Payload {
   if (value instanceof Uint8Array) return { bytes: value };
+  let cause: unknown;
   try {
     const json = JSON.stringify(value ?? null) as string | undefined;
     if (json !== undefined) return { json };
   } catch (error) {
-    throw notJson('the value', error);
+    cause = error;
   }
-  throw notJson(`a ${typeof value}`);
+  throw notJson(`the ${typeof value}`, cause);
 }
 
 /** Throws where another client sent text that is not JSON. */
@@ -49,7 +50,7 @@ export class Allowance {
   /** Hands what waits to `keep`; what it takes is given back when that is resolved or rejected. Throws when there is no room. */
   hold<T>(payload: Payload, keep: (held: Held<T>) => void): Promise<T> {
     const bytes = sizeOf(payload);
-    if (this.#messages < 1 || this.#bytes < bytes) throw new ClientError('full', `the outbox has room for ${this.#messages} messages and ${this.#bytes} bytes`);
+    if (this.#messages < 1 || this.#bytes < bytes) throw new ClientError('full', `the outbox has room for ${this.#messages} messages, ${this.#bytes} bytes`);
     this.#messages--;
     this.#bytes -= bytes;
     const giving =

@@ -12,7 +12,7 @@ export class Questions {
     return new Promise((resolve, reject) => {
       const answered = (answer: Answer): void => (answer instanceof Error ? reject(answer) : resolve(answer));
       const others = this.#waiting.get(topic);
-      if (others !== undefined) return void others.push(answered);
+      if (others) return void others.push(answered);
       this.#waiting.set(topic, [answered]);
       first();
     });

@@ -51,7 +51,7 @@ export class Requests {
         continue;
       }
       if (!sent) pending.number = ++this.#last;
-      frames.push({ type: 'request', number: pending.number, settled: this.#settled(), method, payload, again: sent ? true : undefined });
+      frames.push({ type: 'request', number: pending.number, settled: this.#settled(), method, payload, again: sent || undefined });
     }
     return frames;
   }
@@ -61,7 +61,7 @@ export class Requests {
       if (pending.number !== number) continue;
       this.#drop(pending);
       try {
-        pending.resolve({ code, message, data: payload === undefined ? undefined : fromPayload(payload) });
+        pending.resolve({ code, message, data: payload && fromPayload(payload) });
       } catch (error) {
         pending.reject(notJson(`the reply to ${pending.method}`, error));
       }

@@ -43,7 +43,7 @@ export const surface = (error: unknown): void =>
 /** Whether a gap up to `to` means a loss to somebody at `position`. */
 export function isLoss(position: Position | null, to: Position): boolean {
   // Behind us in the same run: another link brought us further. In another run: what we saw is no longer so.
-  return position === null || to.offset > position.offset || to.epoch !== position.epoch;
+  return !position || to.offset > position.offset || to.epoch !== position.epoch;
 }
 
 /** One topic, shared by all subscriptions to it. */
@@ -66,7 +66,7 @@ export class Stream {
 
   /** The frame that asks for it, from where the client stands. */
   ask(): ClientFrame {
-    const start = this.position === null ? this.#start : { after: this.position };
+    const start = this.position ? { after: this.position } : this.#start;
     return { type: 'subscribe', topic: this.topic, start, presence: this.presence || undefined };
   }
 
@@ -76,13 +76,13 @@ export class Stream {
    */
   answered(link: number, to: Position, isGap: boolean): Gap | 'again' | null {
     const from = this.position;
-    if (!isGap && from !== null && to.offset > from.offset) {
+    if (!isGap && from && to.offset > from.offset) {
       this.source = 0;
       return 'again';
     }
     this.source = link;
     const lost = isGap && isLoss(from, to);
-    if (lost || from === null) this.position = to;
+    if (lost || !from) this.position = to;
     // After the position is known: whoever hears this may ask where the stream begins.
     this.#enter({ kind: 'live' });
     if (!lost) return null;
@@ -93,7 +93,7 @@ export class Stream {
 
   /** True when the position moved there: deliver it. False: drop it. `hole`: ask again. */
   advance(link: number, { epoch, offset }: Position): boolean | 'hole' {
-    if (this.source !== link || this.position === null || offset <= this.position.offset) return false;
+    if (this.source !== link || !this.position || offset <= this.position.offset) return false;
     if (offset > this.position.offset + 1) {
       // Until the answer, what follows on this link is of no use.
       this.source = 0;

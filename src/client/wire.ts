@@ -9,9 +9,9 @@ import { sizeOf } from './payload.ts';
 
 /** How long a link that is doubted may take to answer. */
 const PROBE_MS = 5_000;
-/** Frames and bytes of payload that go into one WebSocket message. */
-const MESSAGE_FRAMES = 500;
-const MESSAGE_SIZE = 65_536;
+/** What goes into one WebSocket message: each frame counts as so many bytes and its payload, so that they are 512 at most. */
+const MESSAGE_BYTES = 65_536;
+const FRAME_BYTES = 128;
 
 export interface WireEvents {
   opened(): void;
@@ -97,14 +97,14 @@ export class Wire {
 
   send(frames: readonly ClientFrame[]): void {
     let from = 0;
-    for (let to = 0, size = 0; to < frames.length; to++) {
-      const frame = frames[to];
-      if ('payload' in frame) size += sizeOf(frame.payload);
-      if (to + 1 < frames.length && size < MESSAGE_SIZE && to - from < MESSAGE_FRAMES) continue;
-      this.#link?.send(this.#codec.encode(frames.slice(from, to + 1)));
-      from = to + 1;
-      size = 0;
-    }
+    let bytes = 0;
+    frames.forEach((frame, at) => {
+      bytes += FRAME_BYTES + ('payload' in frame ? sizeOf(frame.payload) : 0);
+      if (bytes < MESSAGE_BYTES && at + 1 < frames.length) return;
+      this.#link?.send(this.#codec.encode(frames.slice(from, at + 1)));
+      from = at + 1;
+      bytes = 0;
+    });
   }
 
   /** Asks at once, and gives the link up when nothing is heard soon. */
@@ -138,7 +138,7 @@ export class Wire {
     if (this.isOver) return;
     this.#heardAt = this.#clock.now();
     const frames = this.#codec.decodeServer(data);
-    if (frames === null) return this.giveUp('not a message of the protocol', CloseCode.failed, CloseCode.badFrame);
+    if (frames === null) return this.giveUp('malformed message', CloseCode.failed, CloseCode.badFrame);
     for (const frame of frames) {
       // Whoever handles a frame may close the link.
       if (this.isOver) return;
@@ -162,7 +162,7 @@ export class Wire {
 
   #check(): void {
     const silentMs = this.#clock.now() - this.#heardAt;
-    if (silentMs >= this.#deadMs) return this.giveUp(`nothing heard for ${Math.round(silentMs)} ms`);
+    if (silentMs >= this.#deadMs) return this.giveUp(`no answer within ${this.#deadMs} ms`);
     const isQuiet = silentMs >= this.#pingMs;
     if (isQuiet) this.#ping();
     // At least a millisecond: what is less than the clock can tell apart would come round again and again.

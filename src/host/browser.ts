@@ -11,7 +11,7 @@ export const clientClock: ClientClock = {
   now: () => performance.now(),
   after: (delayMs, task) => {
     // Longer delays than 2^31 - 1 would run at once.
-    const handle = setTimeout(task, Math.min(delayMs, 2_147_483_647));
+    const handle = setTimeout(task, Math.min(delayMs, 2e9));
     return { cancel: () => clearTimeout(handle) };
   },
 };
@@ -24,19 +24,16 @@ export const clientInterval: Pick<Clock, 'every'> = {
   },
 };
 
-export const clientRandom: Random = { next: () => Math.random() };
+export const clientRandom: Random = { next: Math.random };
 
 /** 128 bits that no other client has, also where the page is not secure and `randomUUID` is missing. */
 export const freshNonce = (): string => crypto.getRandomValues(new Uint32Array(4)).join('-');
 
-/** What the page tells of its network and its life. */
-export interface PageEvents {
-  offline(): void;
-  /** The network is back, or the page is seen, thawed or shown again: a link may have died meanwhile. */
-  awake(): void;
-  /** The page is left and will not be back. */
-  gone(): void;
-}
+/**
+ * What the page tells of its network and its life. `awake`: the network is back, or the page is seen, thawed or shown again: a
+ * link may have died meanwhile. `close`: the page is left and will not be back.
+ */
+export type PageEvent = 'offline' | 'awake' | 'close';
 
 type Listener = (event: { readonly persisted?: boolean }) => void;
 
@@ -46,16 +43,16 @@ interface Target {
 }
 
 /** Listens to the window and the document, as far as there are any. */
-export function watchPage(events: PageEvents): Listening {
+export function watchPage(tell: (event: PageEvent) => void): Listening {
   const page = globalThis as Target & { readonly document?: Target };
   const { document } = page;
   const stopped = new AbortController();
   const on = (target: Target | undefined, type: string, listener: Listener): void => target?.addEventListener?.(type, listener, stopped);
-  on(page, 'offline', () => events.offline());
-  on(page, 'online', () => events.awake());
-  on(page, 'pageshow', ({ persisted }) => persisted && events.awake());
-  on(page, 'pagehide', ({ persisted }) => persisted || events.gone());
-  on(document, 'resume', () => events.awake());
-  on(document, 'visibilitychange', () => document?.visibilityState === 'visible' && events.awake());
+  on(page, 'offline', () => tell('offline'));
+  on(page, 'online', () => tell('awake'));
+  on(page, 'pageshow', ({ persisted }) => persisted && tell('awake'));
+  on(page, 'pagehide', ({ persisted }) => persisted || tell('close'));
+  on(document, 'resume', () => tell('awake'));
+  on(document, 'visibilitychange', () => document?.visibilityState === 'visible' && tell('awake'));
   return { stop: () => stopped.abort() };
 }

@@ -8,7 +8,7 @@ import { ClientError } from '../../src/client/errors.ts';
 import { settle } from '../../src/client/options.ts';
 import { VirtualClock } from '../../src/core/clock.ts';
 import { seeded } from '../../src/core/random.ts';
-import type { PageEvents } from '../../src/host/browser.ts';
+import type { PageEvent } from '../../src/host/browser.ts';
 import type { Position } from '../../src/protocol/frames.ts';
 import { ModelFleet, type Mistakes } from './model.ts';
 import { plainCodec } from './stage.ts';
@@ -64,14 +64,14 @@ class Trial {
   readonly said: Said[] = [];
   readonly replies: string[] = [];
   lost = 0;
-  #page!: PageEvents;
+  #page!: (event: PageEvent) => void;
   #values = 0;
 
   constructor(seed: number, mistakes: Mistakes) {
     const random = seeded(seed);
     this.fleet = new ModelFleet(this.clock, random, mistakes);
-    const page = (events: PageEvents) => {
-      this.#page = events;
+    const page = (tell: (event: PageEvent) => void) => {
+      this.#page = tell;
       return { stop: () => {} };
     };
     this.client = new Client(settle({ url: 'ws://fleet/', clock: this.clock, random, instance: 'i', page }, plainCodec, this.fleet.open));
@@ -90,7 +90,7 @@ class Trial {
       this.#do(act);
       await this.clock.advanceAsync(thenMs);
     }
-    this.#page.awake();
+    this.#page('awake');
     // Long enough to find silent links dead, and to back off.
     await this.clock.advanceAsync(400_000);
   }
@@ -132,9 +132,9 @@ class Trial {
         for (const link of fleet.alive) link.break(1006);
         return;
       case 'awake':
-        return this.#page.awake();
+        return this.#page('awake');
       case 'offline':
-        return this.#page.offline();
+        return this.#page('offline');
     }
   }
 

@@ -66,7 +66,7 @@ describe('after a break', () => {
       stage.link.say({ type: 'spread', ms: 60_000 });
       stage.link.break();
       // Nothing shortens a wait that the fleet needs.
-      stage.page.awake();
+      stage.page('awake');
       return stage.nextLink();
     });
     assert.ok(Math.max(...waits) > 50_000 && Math.max(...waits) <= 60_000);
@@ -98,7 +98,7 @@ describe('after a break', () => {
     const { url } = stage.link;
     stage.link.events.opened();
     stage.link.break(1013, '{"retryMs":1200,"slot":"s/1"}');
-    stage.page.awake();
+    stage.page('awake');
     assert.equal(stage.nextLink(), 1_200);
     assert.equal(stage.link.url, `${url}?slot=s%2F1`);
     stage.link.break(1013, 'come back later');
@@ -293,31 +293,31 @@ describe('a server that changes behind the socket', () => {
 describe('the page', () => {
   test('offline: attempts are few and not counted; online: at once', () => {
     const stage = Stage.open([], { random: { next: () => 0.999 } });
-    stage.page.offline();
+    stage.page('offline');
     stage.link.break();
     assert.equal(stage.nextLink(), 30_000);
     stage.link.break();
     stage.clock.advance(10);
-    stage.page.awake();
+    stage.page('awake');
     stage.link.break();
     assert.ok(stage.nextLink() < 1_000);
   });
 
   test('awake: a link that does not answer within five seconds is given up, one that does stays', () => {
     const stage = Stage.open();
-    stage.page.awake();
+    stage.page('awake');
     assert.equal(stage.link.sent()[0].type, 'ping');
     stage.link.say({ type: 'pong', at: 0 });
     stage.clock.advance(20_000);
     assert.equal(stage.client.state.kind, 'open');
-    stage.page.awake();
+    stage.page('awake');
     stage.clock.advance(5_000);
     assert.equal(stage.client.state.kind, 'waiting');
   });
 
   test('gone: the link is closed', () => {
     const stage = Stage.open();
-    stage.page.gone();
+    stage.page('close');
     assert.equal(stage.link.closed, 1000);
     assert.equal(stage.client.state.kind, 'closed');
   });

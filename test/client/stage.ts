@@ -5,7 +5,7 @@ import type { Link, LinkEvents, LinkFactory } from '../../src/client/link.ts';
 import { settle, type ClientOptions } from '../../src/client/options.ts';
 import { VirtualClock } from '../../src/core/clock.ts';
 import { seeded } from '../../src/core/random.ts';
-import type { PageEvents } from '../../src/host/browser.ts';
+import type { PageEvent } from '../../src/host/browser.ts';
 import type { ClientFrame, Codec, ServerFrame } from '../../src/protocol/frames.ts';
 
 /** Frames pass as they are, so that these tests are about the client alone. */
@@ -91,7 +91,8 @@ export class Stage {
   readonly clock: VirtualClock = new VirtualClock();
   readonly links: PlayedLink[] = [];
   readonly client: Client;
-  page!: PageEvents;
+  /** Tells the client an event of its page. */
+  page!: (event: PageEvent) => void;
 
   constructor(options: Partial<ClientOptions> = {}) {
     const links: LinkFactory = (url, _, events) => {
@@ -99,8 +100,8 @@ export class Stage {
       this.links.push(link);
       return link;
     };
-    const page = (events: PageEvents) => {
-      this.page = events;
+    const page = (tell: (event: PageEvent) => void) => {
+      this.page = tell;
       return { stop: () => {} };
     };
     const given: ClientOptions = { url: 'ws://a/evenkeel', clock: this.clock, random: seeded(1), instance: 'i1', page, ...options };

@@ -33,7 +33,7 @@ class Stage {
       settings: readSessionsOptions({ authorize }),
       clock,
       log: silentLog,
-      defer: (task: () => void) => void clock.after(1, task),
+      flushSoon: (session: Session) => void clock.after(1, () => session.flush()),
       hub: { append: ({ author }: Append) => attempt(author.kind === 'session' ? author.number : 0) },
       skip: (_: Session, __: string, { to }: { readonly to: number }) => attempt(to),
     } as unknown as SessionHost;

@@ -4,7 +4,7 @@ import { VirtualClock } from '../../core/clock.ts';
 import { below, seeded, type Random } from '../../core/random.ts';
 import type { ClientSettings } from '../../client/options.ts';
 import { isClean, Judge } from '../../judge/judge.ts';
-import type { PageEvents } from '../../host/browser.ts';
+import type { PageEvent } from '../../host/browser.ts';
 import { EVERYBODY, INBOX, type Codec } from '../../protocol/frames.ts';
 import { jsonCodec } from '../../protocol/json.ts';
 import { protoCodec } from '../../protocol/proto.ts';
@@ -29,7 +29,7 @@ const FIRST_PUBLICATION = 10_000;
 interface Person {
   readonly process: Process;
   readonly witness: Witness;
-  page: PageEvents | null;
+  page: ((event: PageEvent) => void) | null;
 }
 
 /** The first broken invariant; null: all held. */
@@ -85,7 +85,7 @@ class Run {
   #arrive(client: number): Person {
     const process = new Process(this.#clock);
     const { balanced, nodes, seed } = this.#world;
-    const person: { page: PageEvents | null } = { page: null };
+    const person: { page: ((event: PageEvent) => void) | null } = { page: null };
     const settings: ClientSettings = {
       url: balanced ? ANYBODY : Array.from({ length: nodes }, (_, node) => addressOf(node)),
       token: userOf(client),
@@ -184,8 +184,8 @@ class Run {
     switch (fault.kind) {
       case 'offline': {
         const { process, page } = this.#people[fault.client];
-        process.run(() => page?.offline());
-        return later(fault.forMs, () => process.run(() => page?.awake()));
+        process.run(() => page?.('offline'));
+        return later(fault.forMs, () => process.run(() => page?.('awake')));
       }
       case 'leave': {
         const { process, witness } = this.#people[fault.client];
