@@ -33,7 +33,7 @@ export function addressOf(url: string, from: string | undefined, slot: string | 
   const address = new URL(url, from ?? (globalThis as { location?: { href: string } }).location?.href);
   // http becomes ws, https wss.
   address.protocol = address.protocol.replace('http', 'ws');
-  if (address.protocol === 'ws:' && from?.startsWith('wss:')) throw new Error(`a wss: link cannot go on at ${url}`);
+  if (address.protocol === 'ws:' && from?.startsWith('wss:')) throw new Error(`${url} must be wss:`);
   if (slot) address.searchParams.set('slot', slot);
   return address.href;
 }

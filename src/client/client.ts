@@ -162,7 +162,7 @@ export class Client {
     switch (effect.type) {
       case 'dial':
         this.#timer.cancel();
-        return this.#dial(effect.link, effect.url, effect.ticket);
+        return this.#dial(effect);
       case 'drop':
         wire?.close(effect.code);
         return this.#unplug(effect.link);
@@ -183,7 +183,7 @@ export class Client {
   }
 
   /** Opens a link; what goes wrong on the way ends it. */
-  #dial(number: number, at: string | undefined, ticket: string | undefined): void {
+  #dial({ link: number, url: at, ticket }: Extract<LifecycleEffect, { readonly type: 'dial' }>): void {
     const settings = this.#settings;
     const { clock, codec, links, connectTimeoutMs } = settings;
     const from = this.#current()?.url;
@@ -206,7 +206,7 @@ export class Client {
         wire.open(links, addressOf(url, from, slot));
       },
       failed: (error) => {
-        const reason = `no link: ${String(error)}`;
+        const reason = `no link: ${error}`;
         this.#errorEvent.emit(new ClientError('noEndpoint', reason, undefined, error));
         wire.giveUp(reason);
       },

@@ -20,7 +20,7 @@ export class ClientError extends Error {
 }
 
 /** It was sent, then the session was lost: it may have taken effect or not. */
-export const undecided = (what: string): ClientError => new ClientError('undecided', `${what} was sent, then the session lost`);
+export const undecided = (what: string): ClientError => new ClientError('undecided', `${what} was sent, then the session was lost`);
 
 export const tooBig = (what: string, bytes: number, limit: number): ClientError => new ClientError('tooBig', `${what} has ${bytes} bytes, more than ${limit}`);
 

@@ -21,6 +21,6 @@ export type { Identity, Lost, Undecided } from './told.ts';
 /** Makes a client and lets it connect. Throws `noEndpoint` where there is no WebSocket, `badValue` where there is no address. */
 export function connect(options: ClientOptions): Client {
   const { WebSocket } = globalThis as unknown as { WebSocket?: WebSocketClass };
-  if (!WebSocket && !options.links) throw new ClientError('noEndpoint', 'no WebSocket here: set `links`');
+  if (!WebSocket && !options.links) throw new ClientError('noEndpoint', 'no WebSocket: set `links`');
   return new Client(settle(options, compactJsonCodec, linksOver(WebSocket as WebSocketClass)));
 }

@@ -183,7 +183,7 @@ function rest(life: Lifecycle, state: Ending, end: LinkEnd, around: Surroundings
   if (broken) ms = Math.max(ms, random.next() * life.spreadMs);
   // Attempts that cannot succeed are few, but made: what the system says of its network is not always right.
   if (!life.online) ms = Math.max(ms, around.backoff.capMs);
-  const next = { ...life, downSince, failures: life.online ? failures + 1 : failures };
+  const next = { ...life, downSince, failures: failures + Number(life.online) };
   if (now + ms - downSince > around.giveUpAfterMs) {
     return [{ ...next, state: { kind: 'closed', code: 0, reason: `no link within ${around.giveUpAfterMs} ms: ${code} ${reason}` } }, []];
   }
@@ -195,7 +195,7 @@ function rest(life: Lifecycle, state: Ending, end: LinkEnd, around: Surroundings
 function invitation(reason: string): { retryMs: number; slot: string | undefined } | null {
   try {
     const { retryMs, slot } = JSON.parse(reason) as { retryMs?: unknown; slot?: unknown };
-    if (typeof retryMs !== 'number' || !(retryMs >= 0)) return null;
+    if (typeof retryMs !== 'number' || retryMs < 0) return null;
     return { retryMs: Math.min(retryMs, LONGEST_WAIT_MS), slot: typeof slot === 'string' ? slot : undefined };
   } catch {
     return null;

@@ -27,7 +27,7 @@ export const clientInterval: Pick<Clock, 'every'> = {
 export const clientRandom: Random = { next: Math.random };
 
 /** 128 bits that no other client has, also where the page is not secure and `randomUUID` is missing. */
-export const freshNonce = (): string => crypto.getRandomValues(new Uint32Array(4)).join('-');
+export const freshNonce = (): string => crypto.getRandomValues(new Uint32Array(4)).join();
 
 /**
  * What the page tells of its network and its life. `awake`: the network is back, or the page is seen, thawed or shown again: a
