@@ -31,8 +31,8 @@ const canaries: readonly Canary[] = [
   {
     name: 'the client does not drop what comes twice',
     file: 'client/streams.js',
-    from: "return 'repeat'",
-    to: "return 'next'",
+    from: ' || offset <= this.position.offset)',
+    to: ')',
     seed: 2,
   },
   {
