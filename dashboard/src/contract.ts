@@ -51,5 +51,5 @@ export interface History {
 
 export type Verb = 'kill' | 'start' | 'drain';
 
-/** Up to here the fleet counts as even (DESIGN section 10). */
+/** Up to here the fleet counts as even. */
 export const EVEN_THRESHOLD = 1.05;

@@ -12,7 +12,7 @@ export interface PlanWords {
   readonly spoken: string;
 }
 
-/** Where the planner begins to move by default (DESIGN section 4). Idle above it means that its next look is still to come. */
+/** Where the planner begins to move by default. Idle above it means that its next look is still to come. */
 const BEGINS_AT = 1.1;
 
 /** Reason codes of the planner (src/core/quiet.ts). A code that is not here is shown as it is. */

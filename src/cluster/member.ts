@@ -5,7 +5,7 @@ import type { Log } from '../core/log.ts';
 import type { NodeRecord } from '../core/membership.ts';
 import type { Engine } from '../engine/engine.ts';
 
-/** Records are put once a second (DESIGN section 1) and outlive three missed ones many times: the view judges freshness. */
+/** Records are put once a second and outlive three missed ones many times: the view judges freshness. */
 export const RECORD_INTERVAL_MS = 1_000;
 export const RECORD_TTL_MS = 20_000;
 

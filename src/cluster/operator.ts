@@ -21,7 +21,7 @@ export interface OperatorPorts {
   readonly name: string;
 }
 
-/** The answer of `fleet status` (DESIGN section 9). */
+/** The answer of `fleet status`. */
 export interface FleetStatus {
   readonly fleet: string;
   readonly imbalance: number;

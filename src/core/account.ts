@@ -2,7 +2,7 @@
 // told to go counts as in flight until as much has arrived, or until the landing window has passed; then it is gone.
 import type { NodeRecord } from './membership.ts';
 
-/** A client that was told and has not come back within this time has left (DESIGN section 4). */
+/** A client that was told and has not come back within this time has left. */
 export const LANDING_WINDOW_MS = 15_000;
 
 /**

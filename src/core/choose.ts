@@ -83,7 +83,7 @@ export interface ChoicePolicy {
   readonly restMs: number;
 }
 
-/** 60 s, 5 s and 5 min: DESIGN section 4. */
+/** 60 s, 5 s and 5 min. */
 export const choiceDefaults: ChoicePolicy = { silentMs: 60_000, longMs: 5_000, restMs: 300_000 };
 
 export class Choice {

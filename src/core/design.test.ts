@@ -1,4 +1,4 @@
-// The numbers of DESIGN section 4, written down once more: whoever changes one of them changes the design.
+// The numbers of the design, written down once more: whoever changes one of them changes the design.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LANDING_WINDOW_MS } from './account.ts';

@@ -104,9 +104,9 @@ interface Gone {
 
 /** A record older than this is not fresh: three missed seconds. */
 export const FRESH_MS = 3_000;
-/** Drains that follow each other within this time are one roll (DESIGN section 4, quiet times). */
+/** Drains that follow each other within this time are one roll. */
 export const ROLL_OVER_MS = 120_000;
-/** A record that lapses without a goodbye keeps its count and target for this long (DESIGN section 4). */
+/** A record that lapses without a goodbye keeps its count and target for this long. */
 export const LAPSED_MS = 15_000;
 /** The dead are remembered for longer than an engine keeps their last record (20 s). */
 const GONE_MS = 30_000;

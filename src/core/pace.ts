@@ -16,7 +16,7 @@ export interface PacePolicy {
   readonly strainHandshakeMs: number;
 }
 
-/** 30 s, 10/s and 500/s: DESIGN section 4. */
+/** 30 s, 10/s and 500/s. */
 export const paceDefaults: PacePolicy = {
   pacePerS: null,
   withinMs: 30_000,

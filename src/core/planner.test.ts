@@ -1,4 +1,4 @@
-// The planner, rule by rule (DESIGN section 4), and its promises over random fleets.
+// The planner, rule by rule, and its promises over random fleets.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';

@@ -15,7 +15,7 @@ export interface PlanPolicy {
   readonly stop: number;
 }
 
-/** 10 % and 2 %: DESIGN section 4. */
+/** 10 % and 2 %. */
 export const planDefaults: PlanPolicy = { start: 0.1, stop: 0.02 };
 
 /** A node that is further below its target than this is worth filling even if nobody exceeds `start`. */

@@ -26,7 +26,7 @@ export interface QuietPolicy {
   readonly afterDrainMs: number;
 }
 
-/** 5 s and 2 min: DESIGN section 4. */
+/** 5 s and 2 min. */
 export const quietDefaults: QuietPolicy = { stableMs: 5_000, afterDrainMs: 120_000 };
 
 export function quietReason(view: View, paused: boolean, now: number, policy: QuietPolicy): QuietReason | null {

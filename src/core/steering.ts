@@ -15,7 +15,7 @@ export interface SteeringPolicy {
 /** A trial outlasts three checks of a slow balancer (AWS: 30 s apart is its default, 10 s is common). */
 export const steeringDefaults: SteeringPolicy = { minInRotation: 0.5, patienceMs: 30_000, ignoredMs: 600_000, trialMs: 60_000 };
 
-/** Arrivals on a node below this part of the others' mean show that the balancer has looked away (DESIGN section 4). */
+/** Arrivals on a node below this part of the others' mean show that the balancer has looked away. */
 const FEW = 0.2;
 /** Mean arrivals per other node that make the comparison meaningful: chance alone shows none on the node in < 1 % of cases. */
 const ENOUGH = 5;

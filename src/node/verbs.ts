@@ -9,7 +9,7 @@ import type { FleetNode } from './node.ts';
 /** Rows of one page of connections: a page must fit into one message of the engine. */
 export const PAGE_ROWS = 500;
 
-/** One row of the connection table (MISSION A6). Times are ms since the event; bytes are null where the transport does not count. */
+/** One row of the connection table. Times are ms since the event; bytes are null where the transport does not count. */
 export interface ConnectionRow {
   readonly id: string;
   readonly node: string;

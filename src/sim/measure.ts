@@ -1,4 +1,4 @@
-// What is measured, once a second and from the truth, not from records; and the report of a run (DESIGN section 10).
+// What is measured, once a second and from the truth, not from records; and the report of a run.
 import { imbalance, noiseFloor, type FleetNode } from '../core/fleet.ts';
 import { Doing } from './crowd.ts';
 import type { SimFleet } from './fleet.ts';
@@ -74,7 +74,7 @@ export class Measure {
   second(): void {
     const { crowd, nodes, books, nowS } = this.#fleet;
     const series = this.#series;
-    // Whoever waits for its next heartbeat is not counted as disconnected (DESIGN section 10).
+    // Whoever waits for its next heartbeat is not counted as disconnected.
     const beats = this.#fleet.scenario.clients.protocol === 'http';
     const without = crowd.tally[Doing.queued] + (beats ? crowd.failing : crowd.tally[Doing.waiting]);
     this.#clientSeconds += without;

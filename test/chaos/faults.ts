@@ -30,7 +30,8 @@ const linkFaults: Readonly<Partial<Record<FaultKind, (link: Link, random: Random
   slow: (link, random) => link.delay(below(random, 2) * (1 + below(random, 60))),
 };
 
-const nodeFaults: Readonly<Partial<Record<FaultKind, (node: NodeSlot, fleet: ChaosFleet, random: Random) => Promise<void>>>> = {
+/** False: it could not be done to this node now, and does not count. */
+const nodeFaults: Readonly<Partial<Record<FaultKind, (node: NodeSlot, fleet: ChaosFleet, random: Random) => Promise<void | boolean>>>> = {
   evacuation: (node, fleet, random) => fleet.evacuate(node, 300 + below(random, 1_000)),
   drain: async (node) => {
     await node.drain();
@@ -111,9 +112,9 @@ export class Chaos {
     const node = whole[below(this.#random, whole.length)];
     const kind = this.#pick(nodeFaults);
     this.#harmed.add(node);
-    await nodeFaults[kind]?.(node, this.#fleet, this.#random);
+    const done = await nodeFaults[kind]?.(node, this.#fleet, this.#random);
     this.#harmed.delete(node);
-    this.counts[kind]++;
+    if (done !== false) this.counts[kind]++;
   }
 
   async #engine(): Promise<void> {

@@ -131,11 +131,17 @@ export class ChaosFleet implements AsyncDisposable {
     this.#clients.send({ kind: 'rest' });
   }
 
-  /** All clients are told to go elsewhere, and the node goes on. */
-  async evacuate(node: NodeSlot, withinMs: number): Promise<void> {
-    await this.#ask(node, 'drain', { keepRunning: true });
+  /** All clients are told to go elsewhere, and the node goes on. False: just now the fleet does not know the node. */
+  async evacuate(node: NodeSlot, withinMs: number): Promise<boolean> {
+    try {
+      await this.#ask(node, 'drain', { keepRunning: true });
+    } catch (error) {
+      if (EvenkeelError.is(error) && error.code === 'EVENKEEL_UNKNOWN_NODE') return false;
+      throw error;
+    }
     await sleep(withinMs);
     await this.#ask(node, 'undrain');
+    return true;
   }
 
   mustBeWhole(): void {
@@ -160,6 +166,7 @@ export class ChaosFleet implements AsyncDisposable {
         return;
       } catch (error) {
         if (!EvenkeelError.is(error) || tries === ASKS) throw error;
+        await sleep(500);
       }
     }
   }

@@ -1,4 +1,4 @@
-// The brain against the toy fleet: how far from the limits of DESIGN section 4, how calm afterwards, and what it does when the
+// The brain against the toy fleet: how far from the limits that no planner can beat, how calm afterwards, and what it does when the
 // network, the balancer, a node or the coordinator lets it down.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

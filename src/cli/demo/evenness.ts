@@ -1,6 +1,6 @@
 // Judges a series of samples: how uneven, since when even, and what was moved needlessly after that. Pure.
 
-/** Even: nobody carries more than 5 % above its share (DESIGN section 9). */
+/** Even: nobody carries more than 5 % above its share. */
 export const EVEN_THRESHOLD = 1.05;
 /** The plan that made the fleet even has this long to finish; what moves later moves an even fleet. */
 export const FINISH_S = 5;

@@ -8,7 +8,7 @@ import { EVEN_THRESHOLD, evenSince, imbalanceOf, leastMoves, movesAfterEven, typ
 import type { MoveCounts } from './moves.ts';
 import type { Slot } from './slot.ts';
 
-/** The answer of `evenkeel demo --headless --json` (DESIGN section 9). What was not measured is null. */
+/** The answer of `evenkeel demo --headless --json`. What was not measured is null. */
 export interface DemoReport {
   readonly servers: number;
   readonly clients: number;

@@ -2,7 +2,7 @@
 import { Histogram, type HistogramState } from '../../core/histogram.ts';
 import type { Verdict } from '../../judge/judge.ts';
 
-/** The answer of `evenkeel swarm` (DESIGN section 9). What these protocols cannot tell is null. */
+/** The answer of `evenkeel swarm`. What these protocols cannot tell is null. */
 export interface SwarmReport {
   readonly clients: number;
   /** Clients that held a connection at the end. */

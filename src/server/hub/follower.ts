@@ -14,6 +14,8 @@ export interface Follower {
   readonly packer: Packer;
   /** False while more waits for the client than it may: it gets nothing until it asks to go on. */
   ready(): boolean;
+  /** It was live and did not keep up: from here on it is brought up from the history, unless it ends its link. */
+  overrun(): void;
   /** Entries, in order, without holes. */
   write(packed: Packed): void;
   /** `subscribed`, `gap` or `unsubscribed` on a topic. */

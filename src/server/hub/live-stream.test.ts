@@ -32,9 +32,14 @@ class Reader implements Follower {
   gaps = 0;
   errors: string[] = [];
   open = true;
+  overruns = 0;
 
   ready(): boolean {
     return this.open;
+  }
+
+  overrun(): void {
+    this.overruns++;
   }
 
   write(packed: Packed): void {
@@ -183,6 +188,7 @@ test('who reads too slowly gets nothing until it has room, and then everything f
   for (const text of ['1', '2', '3']) await append(text);
   await settle();
   assert.deepEqual([slow.seen, fast.seen], [[], ['1', '2', '3']]);
+  assert.deepEqual([slow.overruns, fast.overruns], [1, 0]);
   slow.open = true;
   stream.resume(slow);
   await settle();

@@ -171,6 +171,7 @@ export class LiveStream {
     this.#live.delete(follower);
     const position = { epoch: next.epoch, offset: next.offset - 1 };
     this.#behindOf().set(follower, { position, start: { after: position }, told: true, stalled: true });
+    follower.overrun();
   }
 
   /** Something is missing, or another run began: the engine knows what comes next. */

@@ -142,14 +142,17 @@ export class Session implements Follower {
   /** Where the client does not read, it gets nothing more, and what it sends is not read either: its answers would pile up. */
   ready(): boolean {
     if (this.link.buffered() <= this.#host.settings.unsentBytes) return true;
-    if (this.#host.settings.slow === 'close') {
-      // Not from within the stream that asks.
-      this.#host.defer(() => this.#host.tooSlow(this));
-    } else if (this.#stalledAt === 0) {
+    if (this.#stalledAt === 0) {
       this.#stalledAt = this.#host.clock.now();
       this.#intake.hold(Held.unread);
     }
     return false;
+  }
+
+  /** Only who was live: one that catches up is given as much as it takes. */
+  overrun(): void {
+    // Not from within the stream that says so.
+    if (this.#host.settings.slow === 'close') this.#host.defer(() => this.#host.tooSlow(this));
   }
 
   write(packed: Packed): void {
