@@ -149,9 +149,8 @@ export class Session implements Follower {
     return false;
   }
 
-  /** Only who was live: one that catches up is given as much as it takes. */
+  /** Only who was live; who catches up gets as much as it takes. Not from within the stream that says so. */
   overrun(): void {
-    // Not from within the stream that says so.
     if (this.#host.settings.slow === 'close') this.#host.defer(() => this.#host.tooSlow(this));
   }
 
@@ -313,9 +312,8 @@ export class Session implements Follower {
     this.#begin(this.#settle(topic, number, { appended, upTo: number, done: nothing, limited: nothing }));
   }
 
-  #lost(topic: string, range: { readonly from: number; readonly to: number }): void {
+  #lost(topic: string, { from, to }: { readonly from: number; readonly to: number }): void {
     this.#missed?.forget(topic);
-    const { from, to } = range;
     const appended = this.#host.skip(this, streamOf(topic, null), { from, to });
     const limited = (message: string): void => this.tell({ type: 'refused', topic, number: to, code: 429, message });
     this.#begin(this.#settle(topic, from, { appended, upTo: to, done: () => this.#ack(topic, to), limited }));
