@@ -110,6 +110,7 @@ describe('faults', { concurrency: true }, () => {
   test('a node that lies still for ten seconds comes back and finds everything as it was', { timeout: 120_000 }, async (context) => {
     await using stage = await prepare({ servers: 4, options: { rebalance: { stepOut: true, stableMs: 1_000 } } }, 'round-robin');
     await stage.start();
+    await until('the balancer knows all', () => stage.servers.every(({ id }) => stage.balancer.passes(id)), 10_000);
     const crew = await stage.clients(160, 'websocket', 5_000);
     await until('nothing moves', async () => stage.imbalance <= 1.05 && (await stage.status()).rebalancing === 'idle', 30_000);
     const before = stage.goodbyes('rebalance');
@@ -127,10 +128,10 @@ describe('faults', { concurrency: true }, () => {
     await until('it serves again', async () => (await still.probe('rotation')) === 200, 10_000);
     await until('it has seen that another coordinates', () => still.said(/no longer coordinates/).length === 1, 10_000);
     await sleep(6_000);
-    // A heartbeat that it left unanswered for ten seconds counts as failed, and its client goes elsewhere.
+    // A heartbeat that it left unanswered for ten seconds counts as failed, and its client goes elsewhere, where it says the next one late.
     context.diagnostic(`gave up: ${JSON.stringify(failures())}`);
     assert.deepEqual(
-      Object.keys(failures()).filter((why) => why !== 'no answer'),
+      Object.keys(failures()).filter((why) => why !== 'no answer' && why !== 'no connection (connecting)'),
       [],
     );
     assert.ok(stage.imbalance <= 1.1, JSON.stringify(stage.balancer.connections));

@@ -51,6 +51,8 @@ describe("stepOut: 'try'", { concurrency: true }, () => {
     const [{ state, node, connections, lost }] = first.said(/cuts connections of nodes that leave/);
     assert.deepEqual([state, node, connections], ['cuts', 'n4', 52]);
     assert.ok(Number(lost) > 10, String(lost));
+    // It is said before it is written down.
+    await until('the verdict is kept', async () => (await readTrial(stage.engine)).state !== 'waiting', 5_000);
     assert.deepEqual(await readTrial(stage.engine), { state, node, lost, connections });
     await until('everybody is back', () => stage.connected === 241, 10_000);
     await until('n4 is in rotation again', () => stage.balancer.passes('n4'), 10_000);
@@ -84,6 +86,7 @@ describe("stepOut: 'try'", { concurrency: true }, () => {
     const rotation = watchRotation(stage);
     await until('the trial has a verdict', () => first.said(/keeps connections of nodes that leave/).length > 0, 40_000);
     assert.deepEqual([...rotation.out], ['n4'], 'only the one with the fewest connections was tried');
+    await until('the verdict is kept', async () => (await readTrial(stage.engine)).state !== 'waiting', 5_000);
     assert.deepEqual(await readTrial(stage.engine), { state: 'safe' });
     assert.equal(stage.goodbyes('rebalance'), 0);
     await pileOn(stage, 'n2', () => stage.clients(150, 'websocket', 2_000));
