@@ -1,4 +1,4 @@
-// Runs the compiled tests: all of them, or those whose path contains one of the arguments, but for those that contain one with a `!`. Under CI=true a skipped test is a
+// Runs the compiled tests: all of them, or those whose path contains one of the arguments. Under CI=true a skipped test is a
 // failure, because a check that did not run has shown nothing. A file that fails while others share the machine is run once
 // more, alone, and that is said: what fails again has failed.
 import { spawn } from 'node:child_process';
@@ -6,17 +6,14 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const given = process.argv.slice(2);
-const wanted = given.filter((part) => !part.startsWith('!'));
-const unwanted = given.filter((part) => part.startsWith('!')).map((part) => part.slice(1));
+const wanted = process.argv.slice(2);
 const files = ['dist/src', 'dist/test']
   .flatMap((folder) => readdirSync(folder, { recursive: true }).map((name) => join(folder, String(name))))
   .filter((file) => file.endsWith('.test.js'))
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
-  .filter((file) => !unwanted.some((part) => file.includes(part)))
   .toSorted((a, b) => a.localeCompare(b));
 if (files.length === 0) {
-  console.error(`no test file matches ${given.join(', ') || 'anything: run npm run build first'}`);
+  console.error(`no test file matches ${wanted.join(', ') || 'anything: run npm run build first'}`);
   process.exit(1);
 }
 

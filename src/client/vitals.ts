@@ -7,23 +7,10 @@
 import type { Clock } from '../core/clock.ts';
 import type { Listening } from '../core/event.ts';
 import { clientInterval } from '../host/browser.ts';
+import { VITALS_METHOD, type Vitals } from '../protocol/vitals.ts';
 import type { Client } from './client.ts';
 
-/** The method that a server handles to get the reports. */
-export const VITALS_METHOD = '@vitals';
-
-/** What one report says; times in ms. Counts are since the last report that arrived. */
-export interface Vitals {
-  /** First paint and first contentful paint, since the page began to load; absent when already reported. */
-  readonly paint: Readonly<Record<string, number>>;
-  readonly longTasks: { readonly count: number; readonly totalMs: number; readonly longestMs: number };
-  /** The first ten of uncaught errors and unhandled rejections, each with at most 300 characters. */
-  readonly errors: readonly string[];
-  readonly errorCount: number;
-  readonly roundTrip: { readonly count: number; readonly totalMs: number; readonly longestMs: number };
-  /** Links that became open, after the first one. */
-  readonly reconnects: number;
-}
+export { VITALS_METHOD, type Vitals } from '../protocol/vitals.ts';
 
 export interface VitalsOptions {
   /** How often to report, ms. Default 10,000. */

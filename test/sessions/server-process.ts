@@ -1,5 +1,5 @@
 // A server process with sessions, for tests that kill one: a node of a fleet that its parent names, on a port that its parent knows.
-// Asked by a message, it says how much memory it needs.
+// Asked by a message, it says how much memory it needs, and how much it has.
 import { createServer } from 'node:http';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -32,6 +32,6 @@ process.once('message', (message) => {
   server.listen({ port, host: '127.0.0.1', backlog: 4_096 }, () => process.send?.(0));
   process.on('message', (what) => {
     if (what === 'drain') void node.drain();
-    else process.send?.(liveBytes());
+    else process.send?.({ live: liveBytes(), resident: process.memoryUsage().rss });
   });
 });

@@ -16,9 +16,14 @@ export async function startServer(context: TestContext, order: SessionServerOrde
   return child;
 }
 
-/** Resident memory of a server, bytes. */
-export async function memoryOf(child: ChildProcess): Promise<number> {
+/** Bytes of a server: `live` without garbage, `resident` as the system counts them. */
+export interface Memory {
+  readonly live: number;
+  readonly resident: number;
+}
+
+export async function memoryOf(child: ChildProcess): Promise<Memory> {
   child.send('memory');
-  const [bytes] = (await once(child, 'message')) as [number];
-  return bytes;
+  const [memory] = (await once(child, 'message')) as [Memory];
+  return memory;
 }

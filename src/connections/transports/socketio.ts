@@ -9,6 +9,7 @@ import { Ages } from '../ages.ts';
 import type { Connection, Transport, TransportFacts } from '../connection.ts';
 import type { Attachment, TransportPorts } from '../ports.ts';
 import { connectionOf, linkTo } from '../socket-link.ts';
+import { tellApplication } from '../tell-application.ts';
 
 /** What is used of a Socket.IO server; the package itself is not needed. */
 export interface SocketIoServer {
@@ -161,7 +162,7 @@ class SocketIoTransport implements Transport {
     if (link === undefined) return;
     this.#ports.registry.leave(connection, goodbye);
     this.#ages.remove(connection);
-    if (!this.#tellApplication(connection, goodbye)) return this.#close(conn);
+    if (!tellApplication(connection, goodbye, { log: this.#ports.log, without: 'the connection is closed without it' })) return this.#close(conn);
     link.deadline = this.#ports.clock.after(this.#ports.limits.goodbyeMs, () => this.#close(conn));
   }
 
@@ -198,20 +199,6 @@ class SocketIoTransport implements Transport {
     const connection = registry.accept(this, conn);
     registry.admit(connection);
     return connection;
-  }
-
-  /** True when the application took the goodbye and will close by itself. */
-  #tellApplication(connection: Connection, goodbye: Goodbye): boolean {
-    const { onRetire } = connection;
-    if (onRetire === null) return false;
-    connection.onRetire = null;
-    try {
-      onRetire(goodbye);
-      return true;
-    } catch (error) {
-      this.#ports.log.error({ connection: connection.id, error }, 'onRetire failed; the connection is closed without it');
-      return false;
-    }
   }
 
   /** Closes what is beneath the client's sockets, behind everything that was sent; the client takes it for a lost connection. */

@@ -10,6 +10,7 @@ import { Ages } from '../ages.ts';
 import type { Connection, Transport, TransportFacts } from '../connection.ts';
 import type { Attachment, TransportPorts } from '../ports.ts';
 import { linkTo } from '../socket-link.ts';
+import { tellApplication } from '../tell-application.ts';
 import { Turns } from '../turns.ts';
 
 export interface TcpOptions {
@@ -119,7 +120,8 @@ class TcpTransport implements Transport {
     this.#ports.registry.leave(connection, goodbye);
     this.#ages.remove(connection);
     // Nobody can tell the client: this quiet moment is better than any later one.
-    if (!this.#tellApplication(connection, goodbye)) return this.#end(link, this.#halfClose);
+    if (!tellApplication(connection, goodbye, { log: this.#ports.log, without: 'the TCP connection is ended without it' }))
+      return this.#end(link, this.#halfClose);
     link.deadline = this.#ports.clock.after(this.#ports.limits.goodbyeMs, () => this.#end(link, this.#halfClose));
   }
 
@@ -165,20 +167,6 @@ class TcpTransport implements Transport {
     const { registry, lifetime, random } = this.#ports;
     registry.admit(connection);
     this.#ages.add(connection, connection.openedAt + lifespan(lifetime, random).ageMs);
-  }
-
-  /** True when the application took the goodbye and will tell the client. */
-  #tellApplication(connection: Connection, goodbye: Goodbye): boolean {
-    const { onRetire } = connection;
-    if (onRetire === null) return false;
-    connection.onRetire = null;
-    try {
-      onRetire(goodbye);
-      return true;
-    } catch (error) {
-      this.#ports.log.error({ connection: connection.id, error }, 'onRetire failed; the TCP connection is ended without it');
-      return false;
-    }
   }
 
   /**

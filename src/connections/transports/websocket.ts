@@ -11,6 +11,7 @@ import { Ages } from '../ages.ts';
 import type { Connection, Transport, TransportFacts } from '../connection.ts';
 import type { Attachment, TransportPorts } from '../ports.ts';
 import { connectionOf, linkTo } from '../socket-link.ts';
+import { tellApplication } from '../tell-application.ts';
 import { Turns } from '../turns.ts';
 
 export interface WebSocketOptions {
@@ -142,7 +143,7 @@ class WebSocketTransport implements Transport {
     if (link === undefined) return;
     this.#ports.registry.leave(connection, goodbye);
     this.#ages.remove(connection);
-    if (!this.#tellApplication(connection, goodbye)) return this.#close(link);
+    if (!tellApplication(connection, goodbye, { log: this.#ports.log, without: 'the WebSocket is closed without it' })) return this.#close(link);
     link.deadline = this.#ports.clock.after(this.#ports.limits.goodbyeMs, () => this.#close(link));
   }
 
@@ -214,20 +215,6 @@ class WebSocketTransport implements Transport {
     this.#ports.registry.leave(link.connection, { reason: 'dead', plan: null, target: null });
     this.#ages.remove(link.connection);
     webSocketOf(link).terminate();
-  }
-
-  /** True when the application took the goodbye and will close by itself. */
-  #tellApplication(connection: Connection, goodbye: Goodbye): boolean {
-    const { onRetire } = connection;
-    if (onRetire === null) return false;
-    connection.onRetire = null;
-    try {
-      onRetire(goodbye);
-      return true;
-    } catch (error) {
-      this.#ports.log.error({ connection: connection.id, error }, 'onRetire failed; the WebSocket is closed without it');
-      return false;
-    }
   }
 
   /** Our Close; who does not answer it in time is cut off. */

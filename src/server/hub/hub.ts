@@ -135,7 +135,7 @@ export class Hub {
   }
 }
 
-export function mustFit(data: string): void {
+function mustFit(data: string): void {
   const bytes = Buffer.byteLength(data);
   if (bytes > streamLimits.dataBytes) throw new EvenkeelError('EVENKEEL_LIMIT', `a message must be at most ${streamLimits.dataBytes} bytes, got ${bytes}`);
 }

@@ -11,12 +11,13 @@ import { streamLimits, type Appended, type Claimed } from '../../engine/streams.
 import { CloseCode } from '../../protocol/close-codes.ts';
 import { EVERYBODY, frameLimits, INBOX, type ServerFrame } from '../../protocol/frames.ts';
 import type { SessionTally } from '../../node/session-tally.ts';
+import { VITALS_METHOD } from '../../protocol/vitals.ts';
 import { Hub } from '../hub/hub.ts';
 import type { Knock, SessionsSettings } from './options.ts';
 import { Presence } from './presence.ts';
 import { Requests } from './requests.ts';
 import { SharedSecret } from './secret.ts';
-import { VITALS_METHOD, vitalsHandler } from './vitals.ts';
+import { vitalsHandler } from './vitals.ts';
 import type { Hello, RequestFrame, SessionLink } from './link.ts';
 import { Session, type SessionHost } from './session.ts';
 import { readTicket, signSlot, signTicket } from './ticket.ts';

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SessionTally } from '../../node/session-tally.ts';
+import { VITALS_METHOD } from '../../protocol/vitals.ts';
 import { Refusal } from './requests.ts';
-import { VITALS_METHOD, vitalsHandler } from './vitals.ts';
+import { vitalsHandler } from './vitals.ts';
 
 const asker = { user: null, client: 'c', method: VITALS_METHOD };
 const report = {

@@ -1,15 +1,13 @@
 // What pages report of themselves (`evenkeel/client/vitals`): checked, because pages may say anything, and added up for metrics.
 import { z } from 'zod';
+import type { Vitals } from '../../protocol/vitals.ts';
 import type { SessionTally } from '../../node/session-tally.ts';
 import { Refusal, type Handler } from './requests.ts';
-
-/** The method that pages report with. */
-export const VITALS_METHOD = '@vitals';
 
 const count = z.number().int().min(0).max(1e6);
 const ms = z.number().min(0).max(1e9);
 const tally = z.object({ count, totalMs: ms, longestMs: ms });
-const schema = z.object({
+const schema: z.ZodType<Vitals> = z.object({
   paint: z.record(z.string().max(64), ms),
   longTasks: tally,
   errors: z.array(z.string().max(300)).max(10),

@@ -1,4 +1,5 @@
 // Runs worlds and looks for one in which an invariant breaks; makes what it found small.
+import { firstFind, type Find } from '../first-find.ts';
 import { LEASE } from '../../cluster/messages.ts';
 import { SimFleet } from '../fleet.ts';
 import { readScenario } from '../scenario.ts';
@@ -82,20 +83,10 @@ function end(fleet: SimFleet, id: string): void {
   node.stop();
 }
 
-export interface Found {
-  readonly world: World;
-  readonly violation: Violation;
-}
+export type Found = Find<World, Violation>;
 
-/** The first of the seeds from `seed` on whose world breaks something; null when `enough` says so first. */
-export async function search(seed: number, enough: (runs: number) => boolean): Promise<Found | null> {
-  for (let runs = 0; !enough(runs); runs++) {
-    const world = worldOf(seed + runs);
-    const violation = await runWorld(world);
-    if (violation !== null) return { world, violation };
-  }
-  return null;
-}
+/** The first find from `seed` on; null when `enough` says so first. */
+export const search = (seed: number, enough: (runs: number) => boolean): Promise<Found | null> => firstFind({ of: worldOf, run: runWorld }, seed, enough);
 
 /** The same violation with fewer faults: leaves out one after the other as long as it still breaks. */
 export async function shrink(found: Found): Promise<Found> {

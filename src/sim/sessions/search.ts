@@ -1,23 +1,14 @@
 // Looks for a world of sessions in which an invariant breaks, and makes what it found small.
+import { firstFind, type Find } from '../first-find.ts';
 import { runWorld, type Violation } from './run.ts';
 import { worldOf, type World } from './world.ts';
 
 export { runWorld } from './run.ts';
 
-export interface Found {
-  readonly world: World;
-  readonly violation: Violation;
-}
+export type Found = Find<World, Violation>;
 
-/** The first of the seeds from `seed` on whose world breaks something; null when `enough` says so first. */
-export async function search(seed: number, enough: (runs: number) => boolean): Promise<Found | null> {
-  for (let runs = 0; !enough(runs); runs++) {
-    const world = worldOf(seed + runs);
-    const violation = await runWorld(world);
-    if (violation !== null) return { world, violation };
-  }
-  return null;
-}
+/** The first find from `seed` on; null when `enough` says so first. */
+export const search = (seed: number, enough: (runs: number) => boolean): Promise<Found | null> => firstFind({ of: worldOf, run: runWorld }, seed, enough);
 
 /** The same violation with fewer faults and people, and less said: leaves out one after the other as long as it still breaks. */
 export async function shrink(found: Found): Promise<Found> {
