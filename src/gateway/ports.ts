@@ -1,0 +1,150 @@
+// What the parts of the gateway know of each other: who a client is, where a request may go, and what carries it. The proxies
+// work against these ports, so that each can be tried on its own.
+import type { Socket } from 'node:net';
+import type { Clock } from '../core/clock.ts';
+import type { Listen } from '../core/event.ts';
+import type { Log } from '../core/log.ts';
+import type { Random } from '../core/random.ts';
+import type { Connection } from '../connections/connection.ts';
+import type { TransportPorts } from '../connections/ports.ts';
+import type { Address, GroupSettings, GuardSettings, RouteSettings, Timeouts } from './settings.ts';
+
+/** Who is at the other end of a client connection: as the PROXY header says, else the socket. */
+export interface ClientFacts {
+  readonly address: string;
+  readonly port: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  /** The client speaks TLS to us (or to the hop that said so). */
+  readonly secure: boolean;
+  readonly serverName: string | null;
+  /** Its own peer is a hop whose X-Forwarded headers are believed. */
+  readonly trusted: boolean;
+}
+
+/** How something that an upstream carried ended. `aborted`: by the client, which says nothing of the upstream. */
+export type Outcome = 'ok' | 'failed' | 'aborted';
+
+export interface Upstream {
+  readonly name: string;
+  readonly group: string;
+  readonly address: Address;
+  /** Requests, tunnels and WebSockets that it carries now. */
+  readonly active: number;
+  /** Takes no more; what it carries should go elsewhere. */
+  readonly draining: boolean;
+  /** Something new is carried. Each `begin` is followed by one `end`. */
+  begin(): void;
+  /** `latencyMs`: to the answer's head, or to the connection; null where there was none. */
+  end(outcome: Outcome, latencyMs: number | null): void;
+}
+
+export interface Ask {
+  /** What a consistent hash goes by; null where the group does not hash. */
+  readonly key: string | null;
+  /** The upstream that a sticky cookie named; null: none. */
+  readonly sticky: string | null;
+  /** Tried already. */
+  readonly without: ReadonlySet<Upstream> | null;
+}
+
+/** Why nobody can take it: nobody is healthy, all breakers are open, all are full. */
+export interface Refused {
+  readonly refused: 'down' | 'open' | 'full';
+  readonly retryAfterS: number;
+}
+
+/** Upstreams that serve the same. */
+export interface Group {
+  readonly settings: GroupSettings;
+  readonly upstreams: readonly Upstream[];
+  choose(ask: Ask): Upstream | Refused;
+  /** An upstream died (`down`), is drained, or was removed: whoever holds on to it lets go. */
+  readonly onGone: Listen<{ readonly upstream: Upstream; readonly why: 'down' | 'draining' | 'removed' }>;
+}
+
+export const isRefused = (choice: Upstream | Refused): choice is Refused => 'refused' in choice;
+
+/** What a route is chosen by, and what a group's hash key is read from. */
+export interface RequestFacts {
+  readonly method: string;
+  /** With the query. */
+  readonly target: string;
+  /** Lower case, without the port; empty where the client named none. */
+  readonly host: string;
+  /** The first value of a header, by its name in lower case. */
+  header(name: string): string | undefined;
+}
+
+export interface Route {
+  readonly settings: RouteSettings;
+  /** The group for this request; null where the target is none (`tier`). */
+  readonly group: Group | null;
+}
+
+export interface Router {
+  /** null: no route matches. */
+  route(request: RequestFacts): Route | null;
+  /** What to ask a group for, given the request: its hash key, its sticky cookie. `user`: named by the authentication hook. */
+  ask(group: Group, request: RequestFacts, client: ClientFacts, user: string | null): Ask;
+  group(name: string): Group | null;
+}
+
+/** Opens connections to upstreams: TCP, TLS where the group says so, the PROXY header first. */
+export interface Dialer {
+  /** The socket is connecting; `ready` is called once bytes may flow, `failed` once if that never comes (then it is destroyed). */
+  dial(upstream: Upstream, client: ClientFacts | null, answer: { ready: () => void; failed: (error: Error) => void }): Socket;
+}
+
+/** Counts for metrics and the admin API; plain numbers, added up where it happens. */
+export interface Tally {
+  requests: number;
+  /** Answered by the gateway itself with an error, by status. */
+  readonly refused: Map<number, number>;
+  retries: number;
+  tunnels: number;
+  websockets: number;
+  reattached: number;
+  reattachFailed: number;
+  redirects: number;
+  assignments: number;
+}
+
+/** What every proxy of the gateway is given. */
+export interface ProxyPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Connections of clients are counted, told to go and tabled like those of any node. */
+  readonly transport: TransportPorts;
+  /** Read anew for each request: a reload replaces what is behind it. */
+  readonly router: Router;
+  readonly dialer: Dialer;
+  readonly timeouts: Timeouts;
+  readonly limits: GuardSettings;
+  readonly tally: Tally;
+}
+
+/** A request whose head said `Upgrade: websocket`, with its connection, for whoever relays from here on. */
+export interface Upgrade {
+  readonly socket: Socket;
+  readonly client: ClientFacts;
+  readonly connection: Connection;
+  readonly request: RequestFacts;
+  readonly route: Route;
+  readonly user: string | null;
+  /** The request's head as it is to be sent upstream: hop-by-hop headers put right, X-Forwarded-* added, ends with an empty line. */
+  readonly head: Buffer;
+  /** What the client sent after its head. */
+  readonly rest: Buffer;
+}
+
+/** Takes over a socket that left HTTP. */
+export interface Upgrader {
+  upgrade(upgrade: Upgrade): void;
+}
+
+/** Takes client sockets of one protocol, after the PROXY header and TLS. `head`: bytes that were read already. */
+export interface Acceptor {
+  accept(socket: Socket, client: ClientFacts, head: Buffer | null): void;
+}
