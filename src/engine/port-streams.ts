@@ -76,8 +76,13 @@ export class PortStreams implements Streams {
   }
 
   /** Rejects, and never throws, when the arguments are beyond the limits. */
-  async #ask<T>(call: StreamCall): Promise<T> {
-    checkStreamCall(call);
-    return (await this.#ports.call(call)) as T;
+  #ask<T>(call: StreamCall): Promise<T> {
+    try {
+      checkStreamCall(call);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+    // Handed on as it is: another promise around it is what a node of many sessions would feel.
+    return this.#ports.call(call) as Promise<T>;
   }
 }

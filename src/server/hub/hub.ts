@@ -7,6 +7,7 @@ import type { Engine } from '../../engine/engine.ts';
 import { streamLimits, type Append, type Appended, type Keep } from '../../engine/streams.ts';
 import { EVERYBODY, INBOX, presenceTopic, type Payload, type Start } from '../../protocol/frames.ts';
 import { dataOf, type Follower } from './follower.ts';
+import { SharedTops } from './shared-tops.ts';
 import { LiveStream, type LiveStreamPorts } from './live-stream.ts';
 
 export interface HubPorts {
@@ -46,7 +47,8 @@ export class Hub {
   constructor(ports: HubPorts) {
     const { engine, clock, log, defer, keep } = ports;
     this.#ports = ports;
-    this.#streamPorts = { streams: engine.streams, clock, log, defer, metaMs: keep.metaMs };
+    const tops = new SharedTops(engine.streams, keep.metaMs);
+    this.#streamPorts = { streams: engine.streams, clock, log, defer, top: (stream) => tops.top(stream) };
   }
 
   start(): void {

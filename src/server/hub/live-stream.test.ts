@@ -97,7 +97,8 @@ function world(): World {
       return streams.tail(name, hear);
     },
   } as Partial<Streams> as Streams;
-  const stream = new LiveStream(NAME, 'a', { streams: faulty, clock, log: silentLog, defer: queueMicrotask, metaMs: 60_000 });
+  const topOf = async (name: string): Promise<Position | undefined> => (await faulty.tops([name], 60_000))[0];
+  const stream = new LiveStream(NAME, 'a', { streams: faulty, clock, log: silentLog, defer: queueMicrotask, top: topOf });
   return {
     stream,
     faults,

@@ -14,8 +14,8 @@ export interface LiveStreamPorts {
   readonly log: Log;
   /** Runs `task` after what is happening now: publications of one turn share a write. */
   readonly defer: (task: () => void) => void;
-  /** How long the stream is remembered after its last entry or subscription, ms. */
-  readonly metaMs: number;
+  /** Where a stream ends; it is remembered from now on. */
+  readonly top: (stream: string) => Promise<Position | undefined>;
 }
 
 type State =
@@ -79,7 +79,10 @@ export class LiveStream {
    */
   follow(follower: Follower, start: Start): void | Promise<void> {
     this.#flush();
-    this.#behindOf().set(follower, { position: 'after' in start ? start.after : null, start, told: false, stalled: false });
+    const behind: Behind = { position: 'after' in start ? start.after : null, start, told: false, stalled: false };
+    // Most are where the stream is from the beginning.
+    if (follower.ready() && this.#joins(follower, behind)) return;
+    this.#behindOf().set(follower, behind);
     this.#pump();
     if (this.#state.kind === 'opening') return new Promise((resolve) => void (this.#waiting ??= []).push(resolve));
   }
@@ -113,10 +116,10 @@ export class LiveStream {
   }
 
   async #open(): Promise<void> {
-    const { streams, metaMs } = this.#ports;
+    const { streams, top: topOf } = this.#ports;
     try {
       this.#tail ??= await streams.tail(this.name, (entry) => this.#hear(entry));
-      const [top] = await streams.tops([this.name], metaMs);
+      const top = await topOf(this.name);
       if (this.#state.kind === 'closed') return this.close();
       if (top === undefined) return;
       this.#state = { kind: 'open', position: top, highest: top.offset, healing: false };
