@@ -93,12 +93,12 @@ function world(): World {
     read: (...given) => answering(() => streams.read(...given)),
     tops: (...given) => answering(() => streams.tops(...given)),
     tail: async (name, listener) => {
-      listeners.push(listener);
+      listeners.push((entry) => listener(entry, name));
       return streams.tail(name, hear);
     },
   } as Partial<Streams> as Streams;
   const topOf = async (name: string): Promise<Position | undefined> => (await faulty.tops([name], 60_000))[0];
-  const stream = new LiveStream(NAME, 'a', { streams: faulty, clock, log: silentLog, defer: queueMicrotask, top: topOf });
+  const stream: LiveStream = new LiveStream(NAME, 'a', { streams: faulty, clock, log: silentLog, defer: queueMicrotask, top: topOf, hear: (entry) => stream.hear(entry) });
   return {
     stream,
     faults,

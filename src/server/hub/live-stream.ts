@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../../core/clock.ts';
 import { EvenkeelError } from '../../core/errors.ts';
 import { Few } from '../../core/few.ts';
 import type { Log } from '../../core/log.ts';
-import type { Entry, Page, Streams, Tail } from '../../engine/streams.ts';
+import type { Entry, Page, Streams, Tail, TailListener } from '../../engine/streams.ts';
 import type { Position, Start } from '../../protocol/frames.ts';
 import { follows, publications, type Follower, type Packed, type Packer } from './follower.ts';
 
@@ -14,6 +14,8 @@ export interface LiveStreamPorts {
   readonly log: Log;
   /** Runs `task` after what is happening now: publications of one turn share a write. */
   readonly defer: (task: () => void) => void;
+  /** Hands what the tail of a stream brings to the `LiveStream` of that name. One for all: a node has one for each of its users. */
+  readonly hear: TailListener;
   /** Where a stream ends; it is remembered from now on. */
   readonly top: (stream: string) => Promise<Position | undefined>;
 }
@@ -116,9 +118,9 @@ export class LiveStream {
   }
 
   async #open(): Promise<void> {
-    const { streams, top: topOf } = this.#ports;
+    const { streams, hear, top: topOf } = this.#ports;
     try {
-      this.#tail ??= await streams.tail(this.name, (entry) => this.#hear(entry));
+      this.#tail ??= await streams.tail(this.name, hear);
       const top = await topOf(this.name);
       if (this.#state.kind === 'closed') return this.close();
       if (top === undefined) return;
@@ -138,7 +140,7 @@ export class LiveStream {
   }
 
   /** An entry from the tail. */
-  #hear(entry: Entry): void {
+  hear(entry: Entry): void {
     const state = this.#state;
     // What comes while it opens is read with the first page.
     if (state.kind !== 'open') return;

@@ -1,9 +1,10 @@
 // Lets sessions in through an HTTP server: the handshake at its path, the Origin check, the choice of the codec, and the WebSocket
 // under each link, which is a connection of this node like any other.
-import { STATUS_CODES, type IncomingMessage, type Server as HttpServer } from 'node:http';
+import { STATUS_CODES, type IncomingHttpHeaders, type IncomingMessage, type Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
+import type { Connection } from '../../connections/connection.ts';
 import type { Attachment } from '../../connections/ports.ts';
 import { FrameSocket, type FrameRules } from '../../connections/transports/frame-socket.ts';
 import { attachFrameSockets, type FrameAttachment } from '../../connections/transports/frame-sockets.ts';
@@ -15,7 +16,7 @@ import { jsonCodec } from '../../protocol/json.ts';
 import { protoCodec } from '../../protocol/proto.ts';
 import type { Packer } from '../hub/follower.ts';
 import { laterReason, type Door } from './door.ts';
-import type { SessionsSettings } from './options.ts';
+import type { Knock, SessionsSettings } from './options.ts';
 import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import { WebSocketLink, webSocketPacker } from './websocket-link.ts';
@@ -65,6 +66,8 @@ class Entrance {
   readonly #ports: AttachPorts;
   readonly #transport: FrameAttachment<Session>;
   readonly #rules: FrameRules<Session>;
+  /** Shared by all: closures of each link would cost memory. */
+  readonly #onRetire: Connection['onRetire'];
 
   constructor(ports: AttachPorts) {
     const { node, sessions, settings } = ports;
@@ -80,6 +83,10 @@ class Entrance {
       drained: ({ owner }) => owner?.drained(),
       closed: ({ owner }, code) => void (owner !== null && sessions.closed(owner, code)),
     });
+    this.#onRetire = (goodbye, { handle }) => {
+      const { owner } = handle as FrameSocket<Session>;
+      if (owner !== null) sessions.move(owner, goodbye);
+    };
     // JSON writes bytes as base64, and escapes; the exact limit is that of the payload.
     this.#rules = { clock: node.transportPorts.clock, maxBytes: 2 * settings.messageBytes + 65_536, events: this.#transport.events };
   }
@@ -95,7 +102,7 @@ class Entrance {
     const { clock } = node.transportPorts;
     const slot = new URLSearchParams((request.url ?? '').split('?', 2)[1] ?? '').get('slot');
     const at = { now: clock.now(), wall: clock.wallTime() };
-    const answer = door.arrive(at, { slot, address: socket.remoteAddress ?? '' });
+    const answer = door.arrive(at, { slot, address: () => socket.remoteAddress ?? '' });
     if (answer.kind === 'refused') return refuse(socket, 503, { 'Retry-After': String(answer.retryAfterS) });
     // It may have left meanwhile.
     if (!socket.readable || !socket.writable) return void socket.destroy();
@@ -112,12 +119,32 @@ class Entrance {
 
   #enter(frames: FrameSocket<Session>, request: IncomingMessage, kind: Kind): void {
     const { node, sessions } = this.#ports;
-    const from = { headers: request.headers, url: request.url ?? '', remoteAddress: frames.socket.remoteAddress ?? '' };
-    const session = sessions.accept(new WebSocketLink(frames, kind), from);
+    const session = sessions.accept(new WebSocketLink(frames, kind), new Caller(request));
     frames.owner = session;
     const connection = this.#transport.accept(frames);
     node.registry.direct(connection);
-    node.registry.onRetire(connection, (goodbye) => sessions.move(session, goodbye));
+    node.registry.onRetire(connection, this.#onRetire);
+  }
+}
+
+/** Its address is only looked up where somebody asks: Node keeps with the socket what it found. */
+class Caller implements Omit<Knock, 'token'> {
+  readonly #request: IncomingMessage;
+
+  constructor(request: IncomingMessage) {
+    this.#request = request;
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.#request.headers;
+  }
+
+  get url(): string {
+    return this.#request.url ?? '';
+  }
+
+  get remoteAddress(): string {
+    return this.#request.socket.remoteAddress ?? '';
   }
 }
 

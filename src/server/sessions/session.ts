@@ -73,7 +73,8 @@ export class Session implements Follower {
   #streams: LiveStream[] = [];
   /** When it began to take nothing, or 0. */
   #stalledAt = 0;
-  #out: ServerFrame[] = [];
+  /** What waits for the end of this turn. */
+  #out: ServerFrame[] | null = null;
   #acks: Map<string, number> | null = null;
   /** Made when something is missing; most sessions never need it. */
   #missed: Missed | null = null;
@@ -87,7 +88,7 @@ export class Session implements Follower {
     this.packer = link.packer;
     this.#host = host;
     this.since = host.clock.now();
-    this.#intake = new Intake({ clock: host.clock, framesPerS: host.settings.framesPerS, link });
+    this.#intake = new Intake(link, host);
   }
 
   /** One message of the link. */
@@ -163,7 +164,9 @@ export class Session implements Follower {
   tell(frame: ServerFrame): void {
     if (this.stage === 'closed') return;
     if (frame.type === 'gap') this.#host.gapped();
-    if (this.#out.push(frame) === 1 && this.#acks === null) this.#host.flushSoon(this);
+    if (this.#out !== null) return void this.#out.push(frame);
+    this.#out = [frame];
+    if (this.#acks === null) this.#host.flushSoon(this);
   }
 
   /** Follows a stream for the client. A promise where that begins later. */
@@ -354,7 +357,7 @@ export class Session implements Follower {
   #ack(topic: string, number: number): void {
     if (this.#acks === null) {
       this.#acks = new Map<string, number>();
-      if (this.#out.length === 0) this.#host.flushSoon(this);
+      if (this.#out === null) this.#host.flushSoon(this);
     }
     this.#acks.set(topic, Math.max(number, this.#acks.get(topic) ?? 0));
   }
@@ -387,13 +390,14 @@ export class Session implements Follower {
 
   /** Sends what waits for the end of this turn. */
   flush(): void {
-    const frames = this.#out;
     if (this.#acks !== null) {
-      for (const [topic, number] of this.#acks) frames.push({ type: 'ack', topic, number });
+      this.#out ??= [];
+      for (const [topic, number] of this.#acks) this.#out.push({ type: 'ack', topic, number });
       this.#acks = null;
     }
-    if (frames.length === 0 || this.stage === 'closed') return;
-    this.#out = [];
+    const frames = this.#out;
+    if (frames === null || this.stage === 'closed') return;
+    this.#out = null;
     this.link.write(this.packer.pack(frames));
     this.ready();
   }

@@ -169,7 +169,7 @@ export class Sessions implements SessionHost {
   async greet(session: Session, hello: Hello): Promise<void> {
     const from = this.#greeting.get(session);
     if (from === undefined) return;
-    const identity = await this.settings.authenticate({ ...from, token: hello.token ?? null });
+    const identity = await this.settings.authenticate(knockOf(from, hello));
     if (session.stage !== 'greeting') return;
     if (identity === null) return session.end(CloseCode.unauthorized, 'the token is not accepted');
     session.user = checkUser(identity.user);
@@ -385,6 +385,15 @@ export class Sessions implements SessionHost {
 
 /** The public name of a session: what others are told of it must not be what resumes it. */
 const clientOf = (session: string): string => createHash('sha256').update(session).digest('base64url').slice(0, 12);
+
+const knockOf = (from: Accepted, { token }: Hello): Knock => ({
+  token: token ?? null,
+  headers: from.headers,
+  url: from.url,
+  get remoteAddress() {
+    return from.remoteAddress;
+  },
+});
 
 function checkUser(user: string | null): string | null {
   const rule = `authenticate must answer with null or {user}, and user must be null or 1 to ${frameLimits.nameChars} characters`;
