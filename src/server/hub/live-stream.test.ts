@@ -98,7 +98,14 @@ function world(): World {
     },
   } as Partial<Streams> as Streams;
   const topOf = async (name: string): Promise<Position | undefined> => (await faulty.tops([name], 60_000))[0];
-  const stream: LiveStream = new LiveStream(NAME, 'a', { streams: faulty, clock, log: silentLog, defer: queueMicrotask, top: topOf, hear: (entry) => stream.hear(entry) });
+  const stream: LiveStream = new LiveStream(NAME, 'a', {
+    streams: faulty,
+    clock,
+    log: silentLog,
+    defer: queueMicrotask,
+    top: topOf,
+    hear: (entry) => stream.hear(entry),
+  });
   return {
     stream,
     faults,
