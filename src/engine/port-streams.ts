@@ -80,7 +80,7 @@ export class PortStreams implements Streams {
     try {
       checkStreamCall(call);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
     // Handed on as it is: another promise around it is what a node of many sessions would feel.
     return this.#ports.call(call) as Promise<T>;

@@ -60,7 +60,7 @@ export class FrameSocket<Owner> implements FrameSink {
   constructor(socket: Socket, head: Buffer, rules: FrameRules<Owner>) {
     this.socket = socket;
     this.#rules = rules;
-    (socket as Carrier)[key] = this as FrameSocket<unknown>;
+    (socket as Carrier)[key] = this;
     socket.setTimeout(0);
     socket.setNoDelay();
     if (head.length > 0) socket.unshift(head);

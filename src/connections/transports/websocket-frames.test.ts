@@ -158,6 +158,15 @@ describe('a client that breaks a rule is not heard any more, and told', () => {
   });
 });
 
+test('a byte that no UTF-8 has is seen wherever it stands', () => {
+  for (let length = 1; length <= 9; length++) {
+    for (let at = 0; at < length; at++) {
+      const payload = Buffer.alloc(length, 'a').fill(0xff, at, at + 1);
+      assert.equal(heardOf(made({ opcode: Opcode.text, payload })).code, WebSocketCode.notUtf8, `byte ${at} of ${length}`);
+    }
+  }
+});
+
 test('a character may be cut between the pieces of a message', () => {
   const bytes = Buffer.from('grün');
   const sink = heardOf(

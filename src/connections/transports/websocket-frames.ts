@@ -56,7 +56,7 @@ export function readFrames(sink: FrameSink, chunk: Buffer): void {
   }
   if (sink.isDeaf || at === bytes.length) sink.unread = null;
   else if (at > 0 || sink.unread === null) {
-    // A copy: what was handed on may still be read where it stands.
+    // A copy: a few bytes must not keep all that they came with.
     const rest = Buffer.from(bytes.subarray(at));
     sink.unread = { bytes: rest, length: rest.length };
   }

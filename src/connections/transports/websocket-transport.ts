@@ -67,7 +67,6 @@ interface Linked extends Peer {
 }
 
 const linkOf = (peer: Peer): Link | undefined => (peer as Linked)[linkKey];
-const peerOf = <P extends Peer>(link: Link): P => link.connection.handle as P;
 
 export class WebSocketTransport<P extends Peer> implements Transport {
   readonly protocol = 'websocket';
@@ -132,7 +131,7 @@ export class WebSocketTransport<P extends Peer> implements Transport {
   /** Takes out every hook. WebSockets that are open stay the server's and are not counted any more; who was told still ends. */
   stop(): void {
     for (const link of this.#turns.members()) {
-      this.#hooks.take(peerOf(link));
+      this.#hooks.take(link.connection.handle as P);
       this.#forget(link);
     }
     this.#turns.stop();
@@ -185,7 +184,7 @@ export class WebSocketTransport<P extends Peer> implements Transport {
   /** Pongs count as life but not as activity: else every connection would look as lately used as its last ping. */
   #look(link: Link): void {
     const { socket, connection } = link;
-    const peer = peerOf<P>(link);
+    const peer = link.connection.handle as P;
     if (connection.stage !== 'open' || peer.readyState !== peer.OPEN) return;
     const read = socket.bytesRead;
     const written = socket.bytesWritten;
@@ -208,12 +207,12 @@ export class WebSocketTransport<P extends Peer> implements Transport {
   #bury(link: Link): void {
     this.#ports.registry.leave(link.connection, { reason: 'dead', plan: null, target: null });
     this.#ages.remove(link.connection);
-    peerOf(link).terminate();
+    (link.connection.handle as P).terminate();
   }
 
   /** Our Close; who does not answer it in time is cut off. */
   #close(link: Link, answerMs: number = this.#ports.limits.goodbyeMs): void {
-    const peer = peerOf<P>(link);
+    const peer = link.connection.handle as P;
     link.deadline?.cancel();
     link.deadline = this.#ports.clock.after(answerMs, () => peer.terminate());
     if (peer.readyState !== peer.OPEN) return;
@@ -223,7 +222,7 @@ export class WebSocketTransport<P extends Peer> implements Transport {
   }
 
   #forget(link: Link): void {
-    const peer = peerOf<P>(link);
+    const peer = link.connection.handle as P;
     (peer as Linked)[linkKey] = undefined;
     this.#hooks.forget(peer);
     this.#turns.remove(link.seat);

@@ -16,7 +16,7 @@ import { jsonCodec } from '../../protocol/json.ts';
 import { protoCodec } from '../../protocol/proto.ts';
 import type { Packer } from '../hub/follower.ts';
 import { laterReason, type Door } from './door.ts';
-import type { Knock, SessionsSettings } from './options.ts';
+import type { Accepted, SessionsSettings } from './options.ts';
 import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import { WebSocketLink, webSocketPacker } from './websocket-link.ts';
@@ -128,7 +128,7 @@ class Entrance {
 }
 
 /** Its address is only looked up where somebody asks: Node keeps with the socket what it found. */
-class Caller implements Omit<Knock, 'token'> {
+class Caller implements Accepted {
   readonly #request: IncomingMessage;
 
   constructor(request: IncomingMessage) {

@@ -73,7 +73,6 @@ export class Session implements Follower {
   #streams: LiveStream[] = [];
   /** When it began to take nothing, or 0. */
   #stalledAt = 0;
-  /** What waits for the end of this turn. */
   #out: ServerFrame[] | null = null;
   #acks: Map<string, number> | null = null;
   /** Made when something is missing; most sessions never need it. */
@@ -164,9 +163,8 @@ export class Session implements Follower {
   tell(frame: ServerFrame): void {
     if (this.stage === 'closed') return;
     if (frame.type === 'gap') this.#host.gapped();
-    if (this.#out !== null) return void this.#out.push(frame);
-    this.#out = [frame];
-    if (this.#acks === null) this.#host.flushSoon(this);
+    if (this.#out === null && this.#acks === null) this.#host.flushSoon(this);
+    (this.#out ??= []).push(frame);
   }
 
   /** Follows a stream for the client. A promise where that begins later. */
@@ -374,11 +372,11 @@ export class Session implements Follower {
 
   #begin(work: Promise<void>): void {
     if (++this.#underWay === UNDER_WAY) this.#intake.hold(Held.underWay);
-    work
-      .catch((error: unknown) => this.#fail(error))
-      .finally(() => {
-        if (this.#underWay-- === UNDER_WAY) this.#intake.release(Held.underWay);
-      });
+    const done = (): void => void (this.#underWay-- === UNDER_WAY && this.#intake.release(Held.underWay));
+    work.then(done, (error: unknown) => {
+      this.#fail(error);
+      done();
+    });
   }
 
   #whenAllowed(action: Wish['action'], topic: string, then: (allowed: boolean) => void | Promise<void>): void | Promise<void> {
@@ -391,8 +389,7 @@ export class Session implements Follower {
   /** Sends what waits for the end of this turn. */
   flush(): void {
     if (this.#acks !== null) {
-      this.#out ??= [];
-      for (const [topic, number] of this.#acks) this.#out.push({ type: 'ack', topic, number });
+      for (const [topic, number] of this.#acks) (this.#out ??= []).push({ type: 'ack', topic, number });
       this.#acks = null;
     }
     const frames = this.#out;

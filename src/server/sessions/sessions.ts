@@ -13,7 +13,7 @@ import { EVERYBODY, frameLimits, INBOX, type ServerFrame } from '../../protocol/
 import type { SessionTally } from '../../node/session-tally.ts';
 import { VITALS_METHOD } from '../../protocol/vitals.ts';
 import { Hub } from '../hub/hub.ts';
-import type { Knock, SessionsSettings } from './options.ts';
+import { knockOf, type Accepted, type SessionsSettings } from './options.ts';
 import { Presence } from './presence.ts';
 import { Requests } from './requests.ts';
 import { SharedSecret } from './secret.ts';
@@ -39,8 +39,6 @@ export interface SessionsPorts {
   readonly urlOf: (address: string) => string;
   readonly tally: SessionTally;
 }
-
-type Accepted = Omit<Knock, 'token'>;
 
 /** From accept to hello. */
 const HELLO_MS = 10_000;
@@ -169,7 +167,7 @@ export class Sessions implements SessionHost {
   async greet(session: Session, hello: Hello): Promise<void> {
     const from = this.#greeting.get(session);
     if (from === undefined) return;
-    const identity = await this.settings.authenticate(knockOf(from, hello));
+    const identity = await this.settings.authenticate(knockOf(from, hello.token ?? null));
     if (session.stage !== 'greeting') return;
     if (identity === null) return session.end(CloseCode.unauthorized, 'the token is not accepted');
     session.user = checkUser(identity.user);
@@ -385,15 +383,6 @@ export class Sessions implements SessionHost {
 
 /** The public name of a session: what others are told of it must not be what resumes it. */
 const clientOf = (session: string): string => createHash('sha256').update(session).digest('base64url').slice(0, 12);
-
-const knockOf = (from: Accepted, { token }: Hello): Knock => ({
-  token: token ?? null,
-  headers: from.headers,
-  url: from.url,
-  get remoteAddress() {
-    return from.remoteAddress;
-  },
-});
 
 function checkUser(user: string | null): string | null {
   const rule = `authenticate must answer with null or {user}, and user must be null or 1 to ${frameLimits.nameChars} characters`;
