@@ -10,7 +10,7 @@ import { dataOf, type Follower, type Packed, type Packer } from '../hub/follower
 import { streamOf, type Hub } from '../hub/hub.ts';
 import type { LiveStream } from '../hub/live-stream.ts';
 import { Held, Intake } from './intake.ts';
-import type { Hello, RequestFrame, SessionLink } from './link.ts';
+import type { Hello, RequestFrame, SessionLink, SessionStage } from './link.ts';
 import { Missed } from './missed.ts';
 import type { SessionsSettings, Wish } from './options.ts';
 import { countsFromOne, isOwn, isReserved, isTooBig, type Outcome } from './rules.ts';
@@ -40,14 +40,6 @@ export interface SessionHost {
   leave(session: Session, topic: string): void;
   present(session: Session, topic: string): Promise<ServerFrame>;
 }
-
-export type SessionStage =
-  /** Waits for hello. */
-  | 'greeting'
-  | 'open'
-  /** A newer link has the session: it still gets what it follows until it closes, and may not write. */
-  | 'retired'
-  | 'closed';
 
 /** What may be under way for one client; beyond it nothing more is read. */
 const UNDER_WAY = 128;
@@ -372,11 +364,11 @@ export class Session implements Follower {
 
   #begin(work: Promise<void>): void {
     if (++this.#underWay === UNDER_WAY) this.#intake.hold(Held.underWay);
-    const done = (): void => void (this.#underWay-- === UNDER_WAY && this.#intake.release(Held.underWay));
-    work.then(done, (error: unknown) => {
-      this.#fail(error);
-      done();
-    });
+    work
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        if (this.#underWay-- === UNDER_WAY) this.#intake.release(Held.underWay);
+      });
   }
 
   #whenAllowed(action: Wish['action'], topic: string, then: (allowed: boolean) => void | Promise<void>): void | Promise<void> {
