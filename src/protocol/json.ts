@@ -48,9 +48,13 @@ function encodeFrame(frame: ClientFrame | ServerFrame): string {
   const payload = 'payload' in frame ? frame.payload : undefined;
   if (payload === undefined) return JSON.stringify(frame);
   const text = 'json' in payload ? `"data":${payload.json}` : `"bytes":"${toBase64(payload.bytes)}"`;
-  // Field by field: a copy without the payload would take as long again.
+  // Field by field: a copy without the payload would take a third longer.
   let fields = '';
-  for (const [name, value] of Object.entries(frame)) if (name !== 'payload' && value !== undefined) fields += `"${name}":${JSON.stringify(value)},`;
+  for (const name in frame) {
+    if (name === 'payload') continue;
+    const value = (frame as unknown as Json)[name];
+    if (value !== undefined) fields += `"${name}":${JSON.stringify(value)},`;
+  }
   return `{${fields}${text}}`;
 }
 
