@@ -17,6 +17,7 @@ import { frame, handshake, Opcode, RawClient } from './raw-websocket.ts';
 interface Seen {
   readonly frames: FrameSocket<Seen>;
   readonly messages: (string | Buffer)[];
+  chunks: number;
   pings: number;
   drains: number;
   readonly rules: string[];
@@ -30,6 +31,7 @@ const rules: FrameRules<Seen> = {
   maxBytes: MAX,
   events: {
     message: ({ owner }, message) => void owner?.messages.push(message),
+    allHeard: ({ owner }) => void (owner !== null && owner.chunks++),
     pinged: ({ owner }) => void (owner !== null && owner.pings++),
     drained: ({ owner }) => void (owner !== null && owner.drains++),
     failed: ({ owner }, rule) => void owner?.rules.push(rule),
@@ -46,7 +48,7 @@ const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void
   assert.ok(read.kind === 'handshake');
   socket.write(acceptance(read.key, null));
   const frames = new FrameSocket<Seen>(socket as Socket, head, rules);
-  frames.owner = { frames, messages: [], pings: 0, drains: 0, rules: [], code: null };
+  frames.owner = { frames, messages: [], chunks: 0, pings: 0, drains: 0, rules: [], code: null };
   all.push(frames.owner);
 };
 
@@ -102,7 +104,7 @@ test('what came with the request is heard', async () => {
   const before = all.length;
   socket.write(Buffer.concat([Buffer.from(handshake), frame(Opcode.text, 'early')]));
   await until('it is heard', () => all.length > before && last().messages.length === 1);
-  assert.deepEqual(last().messages, ['early']);
+  assert.deepEqual([last().messages, last().chunks], [['early'], 1]);
   socket.destroy();
 });
 

@@ -76,9 +76,11 @@ class Entrance {
     this.#transport = attachFrameSockets(node.transportPorts, {
       message: ({ owner }, message) => {
         if (owner === null) return;
+        owner.isHearing = true;
         if ((typeof message === 'string') !== owner.link.codec.binary) owner.receive(message);
         else owner.end(CloseCode.badFrame, 'text and binary messages belong to different sub-protocols');
       },
+      allHeard: ({ owner }) => void (owner?.isHearing === true && owner.allHeard()),
       pinged: ({ owner }) => owner?.pinged(),
       drained: ({ owner }) => owner?.drained(),
       closed: ({ owner }, code) => void (owner !== null && sessions.closed(owner, code)),

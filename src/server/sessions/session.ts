@@ -61,6 +61,8 @@ export class Session implements Follower {
   /** On the host's clock: when it was accepted, or when it was told to move. */
   since: number;
   toldSpreadMs = 0;
+  /** More of what its client sent at once is to come; `allHeard` follows. */
+  isHearing = false;
   readonly #host: SessionHost;
   #streams: LiveStream[] = [];
   /** When it began to take nothing, or 0. */
@@ -91,6 +93,12 @@ export class Session implements Follower {
     this.#intake.count(Math.max(1, frames.length));
     if (this.#waiting !== null) this.#waiting.push(...frames);
     else this.#run(frames);
+  }
+
+  /** What could be answered at once goes out without waiting for the end of the turn: being woken for it would cost more. */
+  allHeard(): void {
+    this.isHearing = false;
+    this.flush();
   }
 
   /** The link answered by itself, to a ping of its own kind. */
@@ -155,7 +163,7 @@ export class Session implements Follower {
   tell(frame: ServerFrame): void {
     if (this.stage === 'closed') return;
     if (frame.type === 'gap') this.#host.gapped();
-    if (this.#out === null && this.#acks === null) this.#host.flushSoon(this);
+    if (this.#out === null && this.#acks === null && !this.isHearing) this.#host.flushSoon(this);
     (this.#out ??= []).push(frame);
   }
 
@@ -301,8 +309,7 @@ export class Session implements Follower {
   #refuse({ topic, number }: { readonly topic: string; readonly number: number }, code: number, message: string): void {
     this.tell({ type: 'refused', topic, number, code, message });
     const appended = this.#host.skip(this, streamOf(topic, null), { from: number, to: number });
-    const nothing = (): void => {};
-    this.#begin(this.#settle(topic, number, { appended, upTo: number, done: nothing, limited: nothing }));
+    this.#begin(this.#settle(topic, number, { appended, upTo: number, done: () => {}, limited: () => {} }));
   }
 
   #lost(topic: string, { from, to }: { readonly from: number; readonly to: number }): void {
