@@ -24,6 +24,24 @@ for (const codec of [jsonCodec, protoCodec]) {
       assert.equal(codeOf(garbage), CloseCode.badFrame);
     });
 
+    test('what can be answered at once is answered as soon as all that came with it was heard; what takes longer, later', async () => {
+      const stage = new Stage(codec);
+      const node = stage.node('a');
+      const link = await stage.open(node);
+      link.heard();
+      link.session.isHearing = true;
+      link.say({ type: 'ping', at: 1 });
+      link.say({ type: 'ping', at: 2 }, publish('t', 1));
+      assert.deepEqual(link.heard(), []);
+      link.session.allHeard();
+      assert.deepEqual(link.heard(), [
+        { type: 'pong', at: 1 },
+        { type: 'pong', at: 2 },
+      ]);
+      await stage.settle();
+      assert.deepEqual(link.heard(), [{ type: 'ack', topic: 't', number: 1 }]);
+    });
+
     test('without a hello it ends after ten seconds; a ping is answered at once', async () => {
       const stage = new Stage(codec);
       const node = stage.node('a');

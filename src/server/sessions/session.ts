@@ -10,7 +10,7 @@ import { dataOf, type Follower, type Packed, type Packer } from '../hub/follower
 import { streamOf, type Hub } from '../hub/hub.ts';
 import type { LiveStream } from '../hub/live-stream.ts';
 import { Held, Intake } from './intake.ts';
-import type { Hello, RequestFrame, SessionLink } from './link.ts';
+import type { Hello, RequestFrame, SessionLink, SessionStage } from './link.ts';
 import { Missed } from './missed.ts';
 import type { SessionsSettings, Wish } from './options.ts';
 import { countsFromOne, isOwn, isReserved, isTooBig, type Outcome } from './rules.ts';
@@ -41,14 +41,6 @@ export interface SessionHost {
   present(session: Session, topic: string): Promise<ServerFrame>;
 }
 
-export type SessionStage =
-  /** Waits for hello. */
-  | 'greeting'
-  | 'open'
-  /** A newer link has the session: it still gets what it follows until it closes, and may not write. */
-  | 'retired'
-  | 'closed';
-
 /** What may be under way for one client; beyond it nothing more is read. */
 const UNDER_WAY = 128;
 /** Topics on which a client may have left out a number at once. */
@@ -69,11 +61,13 @@ export class Session implements Follower {
   /** On the host's clock: when it was accepted, or when it was told to move. */
   since: number;
   toldSpreadMs = 0;
+  /** More of what its client sent at once is to come; `allHeard` follows. */
+  isHearing = false;
   readonly #host: SessionHost;
   #streams: LiveStream[] = [];
   /** When it began to take nothing, or 0. */
   #stalledAt = 0;
-  #out: ServerFrame[] = [];
+  #out: ServerFrame[] | null = null;
   #acks: Map<string, number> | null = null;
   /** Made when something is missing; most sessions never need it. */
   #missed: Missed | null = null;
@@ -87,7 +81,7 @@ export class Session implements Follower {
     this.packer = link.packer;
     this.#host = host;
     this.since = host.clock.now();
-    this.#intake = new Intake({ clock: host.clock, framesPerS: host.settings.framesPerS, link });
+    this.#intake = new Intake(link, host);
   }
 
   /** One message of the link. */
@@ -99,6 +93,12 @@ export class Session implements Follower {
     this.#intake.count(Math.max(1, frames.length));
     if (this.#waiting !== null) this.#waiting.push(...frames);
     else this.#run(frames);
+  }
+
+  /** What could be answered at once goes out without waiting for the end of the turn: being woken for it would cost more. */
+  allHeard(): void {
+    this.isHearing = false;
+    this.flush();
   }
 
   /** The link answered by itself, to a ping of its own kind. */
@@ -163,7 +163,8 @@ export class Session implements Follower {
   tell(frame: ServerFrame): void {
     if (this.stage === 'closed') return;
     if (frame.type === 'gap') this.#host.gapped();
-    if (this.#out.push(frame) === 1 && this.#acks === null) this.#host.flushSoon(this);
+    if (this.#out === null && this.#acks === null && !this.isHearing) this.#host.flushSoon(this);
+    (this.#out ??= []).push(frame);
   }
 
   /** Follows a stream for the client. A promise where that begins later. */
@@ -308,8 +309,7 @@ export class Session implements Follower {
   #refuse({ topic, number }: { readonly topic: string; readonly number: number }, code: number, message: string): void {
     this.tell({ type: 'refused', topic, number, code, message });
     const appended = this.#host.skip(this, streamOf(topic, null), { from: number, to: number });
-    const nothing = (): void => {};
-    this.#begin(this.#settle(topic, number, { appended, upTo: number, done: nothing, limited: nothing }));
+    this.#begin(this.#settle(topic, number, { appended, upTo: number, done: () => {}, limited: () => {} }));
   }
 
   #lost(topic: string, { from, to }: { readonly from: number; readonly to: number }): void {
@@ -354,7 +354,7 @@ export class Session implements Follower {
   #ack(topic: string, number: number): void {
     if (this.#acks === null) {
       this.#acks = new Map<string, number>();
-      if (this.#out.length === 0) this.#host.flushSoon(this);
+      if (this.#out === null) this.#host.flushSoon(this);
     }
     this.#acks.set(topic, Math.max(number, this.#acks.get(topic) ?? 0));
   }
@@ -387,13 +387,13 @@ export class Session implements Follower {
 
   /** Sends what waits for the end of this turn. */
   flush(): void {
-    const frames = this.#out;
     if (this.#acks !== null) {
-      for (const [topic, number] of this.#acks) frames.push({ type: 'ack', topic, number });
+      for (const [topic, number] of this.#acks) (this.#out ??= []).push({ type: 'ack', topic, number });
       this.#acks = null;
     }
-    if (frames.length === 0 || this.stage === 'closed') return;
-    this.#out = [];
+    const frames = this.#out;
+    if (frames === null || this.stage === 'closed') return;
+    this.#out = null;
     this.link.write(this.packer.pack(frames));
     this.ready();
   }
