@@ -29,6 +29,8 @@ export class Spread {
   #chars = 0;
   /** In the order in which they are served: the next is always the one that has least. Null until the first turn. */
   #rows: readonly Row[] | null = null;
+  /** How many followers they hold. */
+  #count = 0;
   #next = 0;
   #packs: Packs | null = null;
 
@@ -51,7 +53,7 @@ export class Spread {
       this.finish();
       return true;
     }
-    const rows = (this.#rows ??= rowsOf(this.#live));
+    const rows = this.#rows ?? this.#line();
     this.#serve(rows[this.#next]);
     if (++this.#next === rows.length) {
       this.#next = 0;
@@ -75,11 +77,22 @@ export class Spread {
     return this.#over + this.#entries.length;
   }
 
+  /** Puts the live into rows of about the same length. */
+  #line(): readonly Row[] {
+    const all: Follower[] = [];
+    this.#live.forEach((follower) => void all.push(follower));
+    const count = Math.ceil(all.length / ROW);
+    const start = (row: number): number => Math.floor((row * all.length) / count);
+    this.#count = all.length;
+    return (this.#rows = Array.from({ length: count }, (_, row) => ({ followers: all.slice(start(row), start(row + 1)), had: 0 })));
+  }
+
   #serve(row: Row): void {
     const packs = this.#from(row.had - this.#over);
     row.had = this.#end;
-    // Who left since the first turn is still in its row.
-    for (const follower of row.followers) if (this.#live.has(follower)) this.#give(follower, packs);
+    // Who left since the first turn is still in its row. Nobody comes to the live before all is spread, so their number tells.
+    const isWhole = this.#live.size === this.#count;
+    for (const follower of row.followers) if (isWhole || this.#live.has(follower)) this.#give(follower, packs);
   }
 
   #give(follower: Follower, packs: Packs): void {
@@ -99,16 +112,6 @@ export class Spread {
     for (const { data } of this.#entries.splice(0, count)) this.#chars -= data.length;
     this.#over += count;
   }
-}
-
-function rowsOf(live: Few<Follower>): readonly Row[] {
-  const all: Follower[] = [];
-  live.forEach((follower) => void all.push(follower));
-  const count = Math.ceil(all.length / ROW);
-  return Array.from({ length: count }, (_, row) => ({
-    followers: all.slice(Math.floor((row * all.length) / count), Math.floor(((row + 1) * all.length) / count)),
-    had: 0,
-  }));
 }
 
 /** The same entries in the form of each kind of link, made when first asked for. */
