@@ -122,15 +122,15 @@ export class Registry {
   began(connection: Connection): void {
     const now = this.#clock.turn();
     connection.lastReadAt = now;
-    if (connection.inProgress++ === 0 && connection.stage === 'open') this.choice.begin(connection.slot, now);
+    if (connection.inProgress++ === 0 && connection.slot !== -1) this.choice.begin(connection.slot, now);
   }
 
   ended(connection: Connection): void {
-    const now = this.#clock.turn();
     // What began before the protocol changed is not the new protocol's.
     if (connection.inProgress === 0) return;
+    const now = this.#clock.turn();
     connection.lastWriteAt = now;
-    if (--connection.inProgress === 0 && connection.stage === 'open') this.choice.end(connection.slot, now);
+    if (--connection.inProgress === 0 && connection.slot !== -1) this.choice.end(connection.slot, now);
   }
 
   read(connection: Connection): void {

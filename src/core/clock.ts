@@ -9,7 +9,7 @@ export interface Timer {
 export interface Clock {
   /** Milliseconds on a clock that never goes back. Only differences mean something. */
   now(): number;
-  /** The same, as it was when this turn of the event loop first asked: for what is only noted, at every request. */
+  /** The same in whole ms, as it was when this turn of the event loop first asked: for what is noted at every request. */
   turn(): number;
   /** Milliseconds since 1970, for people, logs, and what is signed for other machines (tickets, slots). May jump; decides nothing else. */
   wallTime(): number;

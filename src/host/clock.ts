@@ -11,7 +11,7 @@ export const realClock: Clock = {
   turn: () => {
     if (turnedAt !== null) return turnedAt;
     setImmediate(turnOver);
-    return (turnedAt = performance.now());
+    return (turnedAt = Math.floor(performance.now()));
   },
   wallTime: () => Date.now(),
   after: (delayMs, task) => timer(setTimeout(task, delayMs)),

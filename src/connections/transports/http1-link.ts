@@ -35,14 +35,17 @@ export const linkOf = (socket: Socket): Link | undefined => (socket as Linked)[k
 export const linkOfResponse = (response: ServerResponse): Link | undefined => (response as Linked)[key];
 
 export class Link {
-  readonly socket: Socket;
   readonly connection: Connection;
-  readonly #ports: TransportPorts;
-  readonly #span: Lifespan;
-  /** The response to the last request that was parsed, until it is sent. */
+  /**
+   * Of several responses in progress, the one to the request that was parsed last; then also the one with the goodbye. Null
+   * where there is only one: an old object that points to a new one at every request is what garbage collection pays for.
+   */
   #last: ServerResponse | null = null;
   /** The last response says, or is going to say, that it is the last: what is asked after it is not answered. */
   #closing = false;
+  readonly #ports: TransportPorts;
+  readonly #span: Lifespan;
+  readonly socket: Socket;
   #passedOver = 0;
   #discarded = 0;
   #linger: Timer | null = null;
@@ -71,16 +74,18 @@ export class Link {
 
   /** A real request, which goes on to the application. */
   serve(response: ServerResponse): void {
-    this.#ports.registry.admit(this.connection);
-    this.connection.requests++;
+    const { connection } = this;
+    if (connection.slot === -1) this.#ports.registry.admit(connection);
+    connection.requests++;
     this.follow(response);
     response.writeHead = writeHead;
   }
 
   /** Keeps account of a response from now to its end. */
   follow(response: ServerResponse): void {
-    this.#ports.registry.began(this.connection);
-    this.#last = response;
+    const { connection } = this;
+    this.#ports.registry.began(connection);
+    if (connection.inProgress > 1) this.#last = response;
     (response as Linked)[key] = this;
     response.detachSocket = detachSocket;
   }
@@ -110,24 +115,24 @@ export class Link {
     const { connection } = this;
     if (!this.#closing && this.#last === response) this.#last = null;
     // Whoever adopted the connection keeps its own account.
-    if (connection.protocol !== 'http1') return;
+    if (connection.handle !== this.socket) return;
     const { registry } = this.#ports;
-    if (connection.inProgress === 1 && connection.onRetire !== null) registry.onRetire(connection, null);
+    if (connection.onRetire !== null && connection.inProgress === 1) registry.onRetire(connection, null);
     registry.ended(connection);
   }
 
   /** Whether the head of `response`, which is about to be written, must say that the connection ends. */
   endsWith(response: ServerResponse, given: GivenHeaders): boolean {
-    const last = this.#last;
-    if (this.#closing) return last === response;
-    if (last === null) return false;
+    if (this.#closing) return this.#last === response;
+    const last = this.#last ?? response;
     // The close must not stand on a response while a later one is owed. A client that always has a further request under
     // way would never be told, so in the end the last one of the moment is chosen, and what comes after it not answered.
-    if (last === response) this.#passedOver = 0;
+    if (last === response) this.#passedOver &&= 0;
     else if (++this.#passedOver < PASSED_OVER || last.headersSent) return false;
     // Nearly always there is no reason. Only with one are the request's headers looked at: Node parses them when asked.
     if (!this.#hasReason() || !isReceived(last.req) || !this.#isOver(last, last === response ? given : undefined)) return false;
     this.#closing = true;
+    this.#last = last;
     this.socket.destroySoon = destroySoon;
     return last === response;
   }
@@ -166,8 +171,8 @@ export class Link {
   }
 
   #hasReason(): boolean {
-    const { stage, onRetire } = this.connection;
-    return stage !== 'open' || onRetire !== null || !this.#ports.retirement.isCalm || this.#due() !== null;
+    const { slot, onRetire } = this.connection;
+    return slot === -1 || onRetire !== null || !this.#ports.retirement.isCalm || this.#due() !== null;
   }
 
   /** What the connection's own lifetime says. */
@@ -181,6 +186,7 @@ export class Link {
     const { connection } = this;
     const { registry, retirement } = this.#ports;
     // An application that ends its stream when it is told: with the stream the connection is to end.
+    if (connection.stage === 'closed') return false;
     if (connection.stage === 'leaving' || connection.onRetire !== null) return true;
     if (connection.stage !== 'open' || !worthAsking(last, given)) return false;
     const goodbye = retirement.ask(connection.slot, this.#due());

@@ -157,7 +157,9 @@ class Http1Transport implements Transport {
   }
 
   #isClaimed(path: string): boolean {
-    for (const claims of this.#ports.claims) if (claims(path)) return true;
+    const { claims } = this.#ports;
+    if (claims.size === 0) return false;
+    for (const claim of claims) if (claim(path)) return true;
     return false;
   }
 
