@@ -42,13 +42,15 @@ export class Link {
    */
   #last: ServerResponse | null = null;
   /** The last response says, or is going to say, that it is the last: what is asked after it is not answered. */
-  #closing = false;
+  closing = false;
   readonly #ports: TransportPorts;
   readonly #span: Lifespan;
   readonly socket: Socket;
   #passedOver = 0;
   #discarded = 0;
   #linger: Timer | null = null;
+  /** Its half of the connection is closed. */
+  ended = false;
 
   constructor(socket: Socket, connection: Connection, ports: TransportPorts) {
     this.socket = socket;
@@ -60,13 +62,17 @@ export class Link {
     // A listener of 'close' would cost 190 bytes per idle socket. A Duplex made from options has a `_destroy` of its own.
     if (Object.hasOwn(socket, '_destroy')) socket.on('close', onSocketClose);
     else socket._destroy = destroy;
+    // Now, and on all: a socket that gets its own when it ends has another shape than the rest, and all that Node does with
+    // sockets is slower from then on.
+    socket.destroySoon = destroySoon;
+    socket.end = end;
     // What users hand to `server.emit('connection')` may be any Duplex.
     if (typeof socket.setKeepAlive === 'function') socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
   }
 
   /** A request was parsed. False: it came after the goodbye; the client sees that and asks again elsewhere. */
   takes(request: IncomingMessage): boolean {
-    if (!this.#closing) return true;
+    if (!this.closing) return true;
     this.#discard();
     request.resume();
     return false;
@@ -95,7 +101,7 @@ export class Link {
    * taken its hands off the socket all the same.
    */
   upgrade(claimed: boolean): boolean {
-    if (this.#closing) {
+    if (this.closing) {
       this.#discard();
       this.socket.on('error', onDiscardedError);
       this.socket.resume();
@@ -113,7 +119,7 @@ export class Link {
   /** A response was handed to the socket, all of it. */
   finished(response: ServerResponse): void {
     const { connection } = this;
-    if (!this.#closing && this.#last === response) this.#last = null;
+    if (!this.closing && this.#last === response) this.#last = null;
     // Whoever adopted the connection keeps its own account.
     if (connection.handle !== this.socket) return;
     const { registry } = this.#ports;
@@ -123,7 +129,7 @@ export class Link {
 
   /** Whether the head of `response`, which is about to be written, must say that the connection ends. */
   endsWith(response: ServerResponse, given: GivenHeaders): boolean {
-    if (this.#closing) return this.#last === response;
+    if (this.closing) return this.#last === response;
     const last = this.#last ?? response;
     // The close must not stand on a response while a later one is owed. A client that always has a further request under
     // way would never be told, so in the end the last one of the moment is chosen, and what comes after it not answered.
@@ -131,9 +137,8 @@ export class Link {
     else if (++this.#passedOver < PASSED_OVER || last.headersSent) return false;
     // Nearly always there is no reason. Only with one are the request's headers looked at: Node parses them when asked.
     if (!this.#hasReason() || !isReceived(last.req) || !this.#isOver(last, last === response ? given : undefined)) return false;
-    this.#closing = true;
+    this.closing = true;
     this.#last = last;
-    this.socket.destroySoon = destroySoon;
     return last === response;
   }
 
@@ -146,7 +151,7 @@ export class Link {
     const { clock, limits } = this.#ports;
     if (socket.destroyed) return;
     socket.end();
-    socket.end = endAgain;
+    this.ended = true;
     // A small body that is not here yet has the time that an idle connection has: its request was taken.
     const waitMs = this.#last?.req.complete === false ? limits.idleMs : limits.lingerMs;
     this.#linger ??= clock.after(waitMs, () => socket.destroy());
@@ -163,7 +168,7 @@ export class Link {
     const { socket } = this;
     linkTo(socket, undefined);
     // `destroy` stays and finds nobody to tell; a goodbye that was said is still carried out.
-    if (!this.#closing) {
+    if (!this.closing) {
       socket.off('close', onSocketClose);
       (socket as Linked)[key] = undefined;
     }
@@ -230,13 +235,17 @@ function detachSocket(this: ServerResponse, socket: Socket): void {
 }
 
 /** Node ends the socket once more when the client has; on one that is ended it would make an error that nobody sees, for 10 us. */
-function endAgain(this: Socket, ...given: unknown[]): Socket {
-  const { end } = Object.getPrototypeOf(this) as { end: (this: Socket, ...given: unknown[]) => Socket };
-  return given.length === 0 ? this : end.apply(this, given);
+function end(this: Socket, ...given: unknown[]): Socket {
+  if (given.length === 0 && linkOf(this)?.ended === true) return this;
+  const { end: original } = Object.getPrototypeOf(this) as { end: (this: Socket, ...given: unknown[]) => Socket };
+  return original.apply(this, given);
 }
 
 function destroySoon(this: Socket): void {
-  linkOf(this)?.linger();
+  const link = linkOf(this);
+  if (link?.closing === true) return link.linger();
+  const { destroySoon: original } = Object.getPrototypeOf(this) as { destroySoon: (this: Socket) => void };
+  original.call(this);
 }
 
 type Destroy = (this: Socket, error: Error | null, done: (error?: Error | null) => void) => void;
