@@ -8,7 +8,7 @@ import { lifespan, verdict, type Lifespan } from '../../core/lifetime.ts';
 import type { Connection } from '../connection.ts';
 import type { TransportPorts } from '../ports.ts';
 import { linkTo } from '../socket-link.ts';
-import { closing, worthAsking, type GivenHeaders } from './http1-head.ts';
+import { closing, saysNothing, worthAsking, type GivenHeaders } from './http1-head.ts';
 
 /** A client that disappears without a word is found by TCP itself: the first probe goes out after this, ms. */
 const TCP_KEEP_ALIVE_MS = 60_000;
@@ -127,6 +127,11 @@ export class Link {
     registry.ended(connection);
   }
 
+  /** Nothing speaks for an end, and one response is in progress at most: so it is nearly always, and there is no more to find out. */
+  get goesOn(): boolean {
+    return !this.closing && this.#last === null && !this.#hasReason();
+  }
+
   /** Whether the head of `response`, which is about to be written, must say that the connection ends. */
   endsWith(response: ServerResponse, given: GivenHeaders): boolean {
     if (this.closing) return this.#last === response;
@@ -135,7 +140,7 @@ export class Link {
     // way would never be told, so in the end the last one of the moment is chosen, and what comes after it not answered.
     if (last === response) this.#passedOver &&= 0;
     else if (++this.#passedOver < PASSED_OVER || last.headersSent) return false;
-    // Nearly always there is no reason. Only with one are the request's headers looked at: Node parses them when asked.
+    // Only with a reason are the request's headers looked at: Node parses them when asked.
     if (!this.#hasReason() || !isReceived(last.req) || !this.#isOver(last, last === response ? given : undefined)) return false;
     this.closing = true;
     this.#last = last;
@@ -219,10 +224,15 @@ type Head = (this: ServerResponse, status: number, reason?: unknown, headers?: u
 /** Put on each response; Node calls it as late as when the first byte is about to be written. */
 function writeHead(this: ServerResponse, status: number, reason?: unknown, headers?: unknown): ServerResponse {
   const { writeHead: original } = Object.getPrototypeOf(this) as { writeHead: Head };
-  const given = (typeof reason === 'string' ? headers : (headers ?? reason)) as GivenHeaders;
+  const link = linkOfResponse(this);
   // A second head is refused by Node; a 1xx is not the answer yet.
-  const isAnswer = !this.headersSent && !(status < 200);
-  if (!isAnswer || linkOfResponse(this)?.endsWith(this, given) !== true) return original.call(this, status, reason, headers);
+  if (link === undefined || link.goesOn || this.headersSent || status < 200) return original.call(this, status, reason, headers);
+  const given = (typeof reason === 'string' ? headers : (headers ?? reason)) as GivenHeaders;
+  if (!link.endsWith(this, given)) return original.call(this, status, reason, headers);
+  if (saysNothing(this, given)) {
+    this.shouldKeepAlive = false;
+    return original.call(this, status, reason, headers);
+  }
   this.removeHeader('Keep-Alive');
   return original.call(this, status, typeof reason === 'string' ? reason : undefined, closing(given));
 }
