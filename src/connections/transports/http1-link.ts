@@ -63,9 +63,9 @@ export class Link {
     if (Object.hasOwn(socket, '_destroy')) socket.on('close', onSocketClose);
     else socket._destroy = destroy;
     // Now, and on all: a socket that gets its own when it ends has another shape than the rest, and all that Node does with
-    // sockets is slower from then on.
-    socket.destroySoon = destroySoon;
-    socket.end = end;
+    // sockets is slower from then on. What somebody else put on the socket stays.
+    if (!Object.hasOwn(socket, 'destroySoon')) socket.destroySoon = destroySoon;
+    if (!Object.hasOwn(socket, 'end')) socket.end = end;
     // What users hand to `server.emit('connection')` may be any Duplex.
     if (typeof socket.setKeepAlive === 'function') socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
   }
@@ -144,6 +144,7 @@ export class Link {
     if (!this.#hasReason() || !isReceived(last.req) || !this.#isOver(last, last === response ? given : undefined)) return false;
     this.closing = true;
     this.#last = last;
+    if (this.socket.destroySoon !== destroySoon) this.socket.destroySoon = destroySoon;
     return last === response;
   }
 
@@ -254,8 +255,10 @@ function end(this: Socket, ...given: unknown[]): Socket {
 function destroySoon(this: Socket): void {
   const link = linkOf(this);
   if (link?.closing === true) return link.linger();
-  const { destroySoon: original } = Object.getPrototypeOf(this) as { destroySoon: (this: Socket) => void };
-  original.call(this);
+  const { destroySoon: original } = Object.getPrototypeOf(this) as { destroySoon?: (this: Socket) => void };
+  // What is no socket has none; Node then ends it.
+  if (original === undefined) this.end();
+  else original.call(this);
 }
 
 type Destroy = (this: Socket, error: Error | null, done: (error?: Error | null) => void) => void;
