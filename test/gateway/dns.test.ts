@@ -158,7 +158,11 @@ test('an address that asks too often is told to come over TCP', async () => {
   const socket = createSocket('udp4');
   let cut = 0;
   socket.on('message', (bytes) => void (cut += (bytes[2] >> 1) & 1));
-  for (let i = 0; i < 3_000; i++) await new Promise((resolve) => socket.send(query, port, '127.0.0.1', resolve));
+  for (let i = 0; i < 1_000; i++) {
+    await new Promise((resolve) => socket.send(query, port, '127.0.0.1', resolve));
+    // The kernel keeps some 250 datagrams for the server, which lives in this process.
+    if (i % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
   for (let i = 0; i < 100 && server.tally.limited <= 100; i++) await new Promise((resolve) => setTimeout(resolve, 20));
   assert.ok(server.tally.limited > 100, `limited ${server.tally.limited}`);
   await new Promise((resolve) => setTimeout(resolve, 100));
