@@ -81,8 +81,10 @@ async function gate(t: TestContext, upstreamPort: number, refuses = false): Prom
       rest,
     });
   });
-  t.after(() => {
+  t.after(async () => {
     decisions.landings.close();
+    // The gateway hears of the end a little after the client.
+    for (let i = 0; i < 100 && registry.fresh > 0; i++) await new Promise((resolve) => setTimeout(resolve, 10));
     assert.equal(registry.fresh + registry.count + registry.leaving, 0, 'every connection was closed in the registry');
   });
   return { port: await listen(t, server), sockets, bytes: () => bytes };
