@@ -5,6 +5,7 @@ const brand = Symbol.for('evenkeel.error');
 /** Every code, what it means and what to do about it. The reference page `docs/reference/errors.md` lists the same codes. */
 export const errorCodes = {
   EVENKEEL_BAD_OPTION: 'An option, flag or argument is unknown or outside its range. Correct it; nothing was started.',
+  EVENKEEL_BAD_CONFIG: 'A configuration file has mistakes; the message has a line for each. Correct them; nothing was changed.',
   EVENKEEL_ENGINE_UNREACHABLE: 'The engine did not answer. Check its address; the node keeps serving and sheds nothing.',
   EVENKEEL_ENGINE_CLOSED: 'The engine was used after close(). This is a mistake in the calling code.',
   EVENKEEL_PORT_TAKEN: 'Another process listens on the wanted address. Choose another port.',
