@@ -83,8 +83,8 @@ export interface Route {
 }
 
 export interface Router {
-  /** null: no route matches. */
-  route(request: RequestFacts): Route | null;
+  /** null: no route matches. `client`: a split between groups that hash goes by its address where nothing else is known. */
+  route(request: RequestFacts, client?: ClientFacts): Route | null;
   /** What to ask a group for, given the request: its hash key, its sticky cookie. `user`: named by the authentication hook. */
   ask(group: Group, request: RequestFacts, client: ClientFacts, user: string | null): Ask;
   group(name: string): Group | null;
