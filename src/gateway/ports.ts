@@ -144,7 +144,11 @@ export interface Upgrader {
   upgrade(upgrade: Upgrade): void;
 }
 
-/** Takes client sockets of one protocol, after the PROXY header and TLS. `head`: bytes that were read already. */
+/**
+ * Takes client sockets of one protocol, after the PROXY header and TLS. `head`: bytes that were read already. The socket may
+ * flow: whoever does not listen to 'data' before `accept` returns pauses it, and resumes it later. Its other side may end
+ * first (`allowHalfOpen`), and errors are the acceptor's from now on.
+ */
 export interface Acceptor {
   accept(socket: Socket, client: ClientFacts, head: Buffer | null): void;
 }
