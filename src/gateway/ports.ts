@@ -92,7 +92,10 @@ export interface Router {
 
 /** Opens connections to upstreams: TCP, TLS where the group says so, the PROXY header first. */
 export interface Dialer {
-  /** The socket is connecting; `ready` is called once bytes may flow, `failed` once if that never comes (then it is destroyed). */
+  /**
+   * The socket is connecting; `ready` is called once bytes may flow, `failed` once if that never comes (then it is destroyed).
+   * One that its caller destroys meanwhile calls neither. Its errors are the caller's from `ready` on.
+   */
   dial(upstream: Upstream, client: ClientFacts | null, answer: { ready: () => void; failed: (error: Error) => void }): Socket;
 }
 
