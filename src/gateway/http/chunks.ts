@@ -5,7 +5,11 @@ import { field, known, readField } from './fields.ts';
 
 type State =
   | 'size'
+  /** Behind a semicolon. */
+  | 'extension'
   | 'extension name'
+  /** Behind an equals sign. */
+  | 'value'
   | 'extension value'
   | 'quoted'
   | 'escaped'
@@ -94,7 +98,7 @@ export class Chunks {
     }
     if (this.#digits === 0) return 'bad';
     if (byte === CR) return 'size end';
-    return byte === SEMICOLON ? 'extension name' : 'bad';
+    return byte === SEMICOLON ? 'extension' : 'bad';
   }
 
   /** `;name`, `;name=token` or `;name="quoted"`, without spaces. */
@@ -106,16 +110,18 @@ export class Chunks {
         return VALUE[byte] === 1 ? 'quoted' : 'bad';
       case 'escaped':
         return VALUE[byte] === 1 ? 'quoted' : 'bad';
-      case 'extension name':
-        if (byte === EQUALS) return 'extension value';
-        break;
-      case 'extension value':
+      case 'extension':
+        return TOKEN[byte] === 1 ? 'extension name' : 'bad';
+      case 'value':
         if (byte === QUOTE) return 'quoted';
+        return TOKEN[byte] === 1 ? 'extension value' : 'bad';
+      case 'extension name':
+        if (byte === EQUALS) return 'value';
         break;
       default:
     }
     if (byte === CR) return 'size end';
-    if (byte === SEMICOLON) return 'extension name';
+    if (byte === SEMICOLON) return 'extension';
     return TOKEN[byte] === 1 && this.#state !== 'after quoted' ? this.#state : 'bad';
   }
 

@@ -9,7 +9,8 @@ import type { GoodbyeReason } from '../../core/goodbye.ts';
 import type { ClientFacts } from '../ports.ts';
 import { plain, written } from './answers.ts';
 import { CR, LF, SPACE, TOKEN } from './characters.ts';
-import { Exchange, type Caller, type House } from './exchange.ts';
+import type { Caller, House } from './caller.ts';
+import { Exchange } from './exchange.ts';
 import { BadHead } from './fields.ts';
 import { aboutClient } from './forwarding.ts';
 import { parseRequest } from './request-head.ts';
@@ -141,7 +142,7 @@ export class ClientLink implements Caller {
     connection.requests++;
   }
 
-  isLast(exchange: Exchange, response: ResponseHead | null): boolean {
+  isLast(request: { readonly isNearlyReceived: boolean }, response: ResponseHead | null): boolean {
     // It ends anyway: no goodbye is wasted on it.
     if (this.#isEnded && this.#input === null) return true;
     if (!this.#hasReason()) return false;
@@ -151,7 +152,7 @@ export class ClientLink implements Caller {
     else if (++this.#passedOver < PASSED_OVER) return false;
     const { connection } = this;
     const { registry, retirement } = this.#house.ports.transport;
-    if (!exchange.isNearlyReceived) return false;
+    if (!request.isNearlyReceived) return false;
     if (connection.stage === 'leaving') return true;
     // An event stream would go on for hours on a connection that counts as gone.
     if (connection.stage !== 'open' || response?.header('content-type')?.startsWith('text/event-stream') === true) return false;

@@ -1,45 +1,17 @@
 // One request and its answer: finds the upstream, sends it the request as it comes in, tries another one where that is safe,
 // and answers itself where nobody else does.
 import type { Socket } from 'node:net';
-import type { Connection } from '../../connections/connection.ts';
-import { isRefused, type Ask, type ClientFacts, type ProxyPorts, type Route, type Upgrader, type Upstream } from '../ports.ts';
+import { isRefused, type Ask, type Route, type Upstream } from '../ports.ts';
 import type { Timeouts } from '../settings.ts';
-import { isDecided, isOwn, plain, written, type Answers, type GoOn, type OwnAnswer } from './answers.ts';
+import { isDecided, isOwn, plain, written, type GoOn, type OwnAnswer } from './answers.ts';
+import type { Caller, House } from './caller.ts';
 import { ending, forwarded, handshake } from './forwarding.ts';
 import { Framing } from './framing.ts';
-import type { Pools } from './pools.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
-import { stickyCookie } from './sticky.ts';
+import { bodyFault, isIdempotent, isTrouble, isWebSocket, pathOf } from './rules.ts';
+import { stickyLine } from './sticky.ts';
 import { UpstreamLink, type Asker } from './upstream-link.ts';
-
-/** What all exchanges of a proxy share. */
-export interface House {
-  readonly ports: ProxyPorts;
-  readonly pools: Pools;
-  readonly answers: Answers | null;
-  readonly upgrader: Upgrader | null;
-}
-
-/** The client's connection, as an exchange sees it. */
-export interface Caller {
-  readonly socket: Socket;
-  readonly client: ClientFacts;
-  readonly connection: Connection;
-  /** What is said of the client in each request. */
-  readonly about: string;
-  /** A real request, which counts. */
-  serve(): void;
-  /** Whether the answer that is about to be written is the last one on this connection. */
-  isLast(exchange: Exchange, response: ResponseHead | null): boolean;
-  /** Reads no more of the request for now. */
-  pause(): void;
-  resume(): void;
-  /** Request and answer are done. `closes`: the client was told that the connection ends. */
-  over(closes: boolean): void;
-  /** The socket leaves HTTP; what is left of the input comes back. */
-  leave(): Buffer;
-}
 
 type Stage =
   /** Somebody is asked what is to become of it. */
@@ -59,11 +31,6 @@ const SMALL_BODY = 16_384;
 
 /** Head and body are one write up to this size: a copy is cheaper than a second write. */
 const TOGETHER_BYTES = 16_384;
-
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'REPORT', 'SEARCH']);
-
-/** Answers that say that the upstream is in trouble, not the request. */
-const isTrouble = (status: number): boolean => status === 500 || (status >= 502 && status <= 504);
 
 export class Exchange implements Asker {
   readonly head: RequestHead;
@@ -137,10 +104,9 @@ export class Exchange implements Asker {
     this.#bodyBegan = true;
     const { clock } = this.#house.ports;
     this.#bodyAt = clock.now();
-    if (this.#isOverLimit()) {
-      this.refuse(413, `the body is larger than ${this.#house.ports.limits.bodyBytes} bytes`, true);
-    } else if (this.#body.isBad) {
-      this.refuse(400, 'a chunk of the body is malformed', true);
+    const fault = bodyFault(this.head, this.#body, this.#house.ports.limits);
+    if (fault !== null) {
+      this.refuse(fault.status, fault.why, true);
     } else {
       this.#pass(end === bytes.length ? bytes : bytes.subarray(0, end));
       if (this.#body.isDone && this.#stage === 'replied') this.#finish();
@@ -170,7 +136,7 @@ export class Exchange implements Asker {
     this.#latencyMs = clock.now() - this.#startedAt;
     this.#closes = must || this.#isUnwanted() || !this.head.keepAlive || this.#caller.isLast(this, response);
     this.#stage = 'answering';
-    this.extra = this.#cookie();
+    this.extra = stickyLine(this.#route?.group ?? null, this.#ask, this.#upstream, this.#caller.client);
     return this.#closes;
   }
 
@@ -246,8 +212,8 @@ export class Exchange implements Asker {
     this.#caller.serve();
     tally.requests++;
     this.#startedAt = this.#caller.connection.lastReadAt;
-    if (this.#isOverLimit()) return this.refuse(413, `the body is larger than ${limits.bodyBytes} bytes`, true);
-    if (this.#body.isBad) return this.refuse(400, 'a chunk of the body is malformed', true);
+    const fault = bodyFault(this.head, this.#body, limits);
+    if (fault !== null) return this.refuse(fault.status, fault.why, true);
     const route = router.route(this.head);
     if (route === null) return this.refuse(404, 'nothing is served under this name and path', false);
     this.#route = route;
@@ -276,7 +242,7 @@ export class Exchange implements Asker {
     const { head } = this;
     const { client, about } = this.#caller;
     this.#start = forwarded(head, client, about);
-    if (head.upgrade !== null && upgrader !== null && isWebSocket(head)) {
+    if (upgrader !== null && isWebSocket(head)) {
       this.#stage = 'over';
       const { socket, connection } = this.#caller;
       const rest = this.#caller.leave();
@@ -367,28 +333,17 @@ export class Exchange implements Asker {
     this.#caller.pause();
   }
 
-  #isOverLimit(): boolean {
-    const { bodyBytes } = this.#house.ports.limits;
-    return bodyBytes !== null && (this.#body.chunks?.payload ?? this.head.length) > bodyBytes;
-  }
-
   /** The client waits for leave to send its body; after this answer nobody knows whether it is going to. */
   #isUnwanted(): boolean {
     return this.head.expects && !this.#bodyBegan && !this.#body.isDone;
   }
 
   #mayRetry(): boolean {
-    return IDEMPOTENT.has(this.head.method) && this.#retries > 0;
+    return isIdempotent(this.head.method) && this.#retries > 0;
   }
 
   get #retries(): number {
     return this.#route?.group?.settings.retries ?? 0;
-  }
-
-  #cookie(): string {
-    const sticky = this.#route?.group?.settings.sticky ?? null;
-    if (sticky === null || this.#upstream === null || this.#ask?.sticky === this.#upstream.name) return '';
-    return stickyCookie(sticky, this.#upstream.name, this.#caller.client.secure);
   }
 
   #unavailable(status: number, retryAfterS: number | null): void {
@@ -440,13 +395,4 @@ export class Exchange implements Asker {
     if (link !== null && group) this.#house.pools.give(link, group);
     this.#caller.over(this.#closes);
   }
-}
-
-function isWebSocket(head: RequestHead): boolean {
-  return head.method === 'GET' && !head.hasBody && (head.upgrade ?? '').split(',').some((token) => token.trim() === 'websocket');
-}
-
-function pathOf(target: string): string {
-  const end = target.indexOf('?');
-  return end === -1 ? target : target.slice(0, end);
 }

@@ -59,13 +59,17 @@ export class Pools {
 
   close(): void {
     this.#timer.cancel();
-    for (const upstream of [...this.#pools.keys()]) this.#empty(upstream);
+    for (const upstream of this.#pools.keys()) this.#empty(upstream);
     for (const listening of this.#groups.values()) listening.stop();
     this.#groups.clear();
   }
 
   #open(upstream: Upstream, group: Group): Pool {
-    if (!this.#groups.has(group)) this.#groups.set(group, group.onGone(({ upstream: gone }) => this.#empty(gone)));
+    if (!this.#groups.has(group))
+      this.#groups.set(
+        group,
+        group.onGone(({ upstream: gone }) => this.#empty(gone)),
+      );
     const pool: Pool = { group, idle: [] };
     this.#pools.set(upstream, pool);
     return pool;

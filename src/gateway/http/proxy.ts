@@ -7,7 +7,7 @@ import type { Acceptor, ClientFacts, ProxyPorts, Upgrader } from '../ports.ts';
 import type { Timeouts } from '../settings.ts';
 import type { Answers } from './answers.ts';
 import { ClientLink, linkOf } from './client-link.ts';
-import type { House } from './exchange.ts';
+import type { House } from './caller.ts';
 import { Pools } from './pools.ts';
 
 export interface HttpProxyOptions {
