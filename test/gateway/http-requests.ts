@@ -50,6 +50,11 @@ const FIELDS = [
   'Content-Length: 0x5',
   'Content-Length: 5 ',
   'Content-Length: 5 5',
+  'Content-Length: 5\t',
+  'Content-Length: 5 \t ',
+  'Content-Length:\t5',
+  'Transfer-Encoding: chunked\t',
+  'Transfer-Encoding: chunked ',
   'Content-Length:',
   'Content-Length : 5',
   'Content-Length: 99999999999999999999',
@@ -131,7 +136,29 @@ const BODIES = [
   '\r\n\r\nGET /after HTTP/1.1\r\nHost: a.b\r\n\r\n',
 ];
 
-const BYTES = ['\r', '\n', '\r\n', '\0', ' ', '\t', ':', ',', ';', '"', '\\', '0', '5', '\u0080', '\u00ff', '\u000b', '\u007f', '/', '#', '\r\n\r\n', 'chunked'];
+const BYTES = [
+  '\r',
+  '\n',
+  '\r\n',
+  '\0',
+  ' ',
+  '\t',
+  ':',
+  ',',
+  ';',
+  '"',
+  '\\',
+  '0',
+  '5',
+  '\u0080',
+  '\u00ff',
+  '\u000b',
+  '\u007f',
+  '/',
+  '#',
+  '\r\n\r\n',
+  'chunked',
+];
 
 interface Change {
   readonly at: number;

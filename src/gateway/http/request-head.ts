@@ -155,12 +155,14 @@ function take(head: RequestHead, text: string, at: number): BadHead | null {
       return null;
     case 'host':
       return takeHost(head, text.slice(valueStart, valueEnd));
+    // Not every parser knows that a tab may stand behind the value; where framing hangs on it, none may.
     case 'content-length':
       if (seen.lengths++ > 0) return TWO_LENGTHS;
       head.length = digits(text, valueStart, valueEnd);
-      return head.length < 0 ? LENGTH : null;
+      return head.length < 0 || text.slice(valueEnd, next).includes('\t') ? LENGTH : null;
     case 'transfer-encoding':
       if (seen.encodings++ > 0 || valueEnd - valueStart !== 7 || !isNamed(text, valueStart, 'chunked')) return ENCODING;
+      if (text.slice(valueEnd, next).includes('\t')) return ENCODING;
       head.chunked = true;
       return null;
     case 'expect':

@@ -152,10 +152,10 @@ export class UpstreamLink {
 
   #readAnswer(asker: Asker, head: ResponseHead, { text, bytes }: { readonly text: string; readonly bytes: Buffer }): void {
     const must = this.#frame(asker.head, head);
-    const closes = asker.opens(head, must);
     const pieces: Buffer[] | null = this.#shape === 'without chunks' ? [] : null;
     const end = this.#body.cut(bytes, head.end, pieces);
     if (this.#body.isBad) return asker.failed('its answer has a bad chunk');
+    const closes = asker.opens(head, must);
     let added = asker.extra;
     if (closes) added += 'Connection: close\r\n';
     else if (asker.head.minor === 0) added += 'Connection: keep-alive\r\n';
