@@ -56,10 +56,7 @@ export interface Certificate {
 export type Algorithm = 'round-robin' | 'least-connections' | 'random' | 'two-choices' | 'hash';
 
 /** What a consistent hash goes by. `user`: what the authentication hook named, else the address. */
-export type HashKey =
-  | { readonly by: 'address' }
-  | { readonly by: 'user' }
-  | { readonly by: 'header' | 'cookie' | 'query'; readonly name: string };
+export type HashKey = { readonly by: 'address' } | { readonly by: 'user' } | { readonly by: 'header' | 'cookie' | 'query'; readonly name: string };
 
 export interface GroupSettings {
   readonly name: string;
