@@ -187,10 +187,16 @@ export interface RouteSettings {
 export type RouteTarget =
   /** Weighted, so that a canary gets its part. */
   | { readonly kind: 'groups'; readonly groups: readonly { readonly group: string; readonly weight: number }[] }
-  /** 307 to the upstream that was chosen. */
+  /** 307 to the upstream that was chosen; a `move` to it for a WebSocket client of ours. */
   | { readonly kind: 'redirect'; readonly group: string; readonly scheme: 'http' | 'https' }
-  /** Answers `{url, token}`. `scheme` of the url that is told. */
-  | { readonly kind: 'assign'; readonly group: string; readonly scheme: 'ws' | 'wss' | 'http' | 'https' }
+  /** Answers `{url, token, expiresAt}`. `scheme`: of the url; `secret`: signs the token, null: there is none; `validMs`: how long it is good. */
+  | {
+      readonly kind: 'assign';
+      readonly group: string;
+      readonly scheme: 'ws' | 'wss' | 'http' | 'https';
+      readonly secret: string | null;
+      readonly validMs: number;
+    }
   /** The gateway ends WebSockets and sessions itself and calls an application over HTTP. */
   | { readonly kind: 'tier'; readonly tier: TierSettings };
 
