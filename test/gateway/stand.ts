@@ -29,6 +29,8 @@ export class FakeUpstream implements Upstream {
     this.active++;
   }
 
+  answered(): void {}
+
   end(outcome: Outcome, latencyMs: number | null): void {
     this.active--;
     if (this.#keeps) this.ends.push({ outcome, latencyMs });
@@ -60,6 +62,7 @@ export class FakeGroup implements Group {
   readonly settings: GroupSettings;
   readonly upstreams: FakeUpstream[];
   refused: Refused | null = null;
+  pressure = 0;
   readonly #gone = new Event<{ readonly upstream: Upstream; readonly why: 'down' | 'draining' | 'removed' }>(rethrow);
   readonly onGone: Group['onGone'] = this.#gone.on;
   #turn = 0;

@@ -157,6 +157,9 @@ function routeOf(file: RouteFile, path: Path, around: Named): RouteSettings {
   };
 }
 
+/** The default of `validMs`. */
+const ASSIGNED_MS = 30_000;
+
 const targetKeys = ['group', 'groups', 'redirect', 'assign', 'tier'] as const;
 
 function targetOf(file: RouteFile, path: Path, around: Named): RouteTarget {
@@ -172,8 +175,10 @@ function targetOf(file: RouteFile, path: Path, around: Named): RouteTarget {
     return { kind: 'redirect', group: must(['redirect', 'group'], file.redirect.group), scheme: file.redirect.scheme };
   }
   if (file.assign !== undefined) {
-    if (typeof file.assign === 'string') return { kind: 'assign', group: must(['assign'], file.assign), scheme: 'ws' };
-    return { kind: 'assign', group: must(['assign', 'group'], file.assign.group), scheme: file.assign.scheme };
+    if (typeof file.assign === 'string') return { kind: 'assign', group: must(['assign'], file.assign), scheme: 'ws', secret: null, validMs: ASSIGNED_MS };
+    const { group, scheme, secret, validMs } = file.assign;
+    const signing = secret === undefined ? null : files.secret(secret, [...path, 'assign', 'secret']);
+    return { kind: 'assign', group: must(['assign', 'group'], group), scheme, secret: signing, validMs };
   }
   if (file.tier !== undefined) return { kind: 'tier', tier: { ...file.tier, secret: files.secret(file.tier.secret, [...path, 'tier', 'secret']) ?? '' } };
   if (file.group !== undefined) return { kind: 'groups', groups: [{ group: must(['group'], file.group), weight: 1 }] };

@@ -126,11 +126,18 @@ export interface RouteFile {
   readonly group?: string | undefined;
   readonly groups?: { readonly [group: string]: number } | undefined;
   readonly redirect?: string | { readonly group: string; readonly scheme: 'http' | 'https' } | undefined;
-  readonly assign?: string | { readonly group: string; readonly scheme: 'ws' | 'wss' | 'http' | 'https' } | undefined;
+  readonly assign?: string | AssignFile | undefined;
   readonly tier?: TierFile | undefined;
   readonly priority: number;
   readonly auth?: string | { readonly url: string; readonly timeoutMs: number; readonly userHeader?: string | undefined } | undefined;
   readonly origins?: readonly string[] | undefined;
+}
+
+export interface AssignFile {
+  readonly group: string;
+  readonly scheme: 'ws' | 'wss' | 'http' | 'https';
+  readonly secret?: SecretFile | undefined;
+  readonly validMs: number;
 }
 
 export interface TierFile {

@@ -85,10 +85,15 @@ const route = z.strictObject({
   assign: z
     .union([
       name,
-      z.strictObject({ group: name.describe('Of the upstream.'), scheme: z.enum(['ws', 'wss', 'http', 'https']).default('ws').describe('Of its URL.') }),
+      z.strictObject({
+        group: name.describe('Of the upstream.'),
+        scheme: z.enum(['ws', 'wss', 'http', 'https']).default('ws').describe('Of its URL.'),
+        secret: secret.optional().describe('Signs the token, so that the server knows it for ours: the text, or `{file: PATH}`. Default: there is no token.'),
+        validMs: ms.default(30_000).describe('How long the token is good: the client goes at once.'),
+      }),
     ])
     .optional()
-    .describe('Answers `{url, token}` of an upstream of the group: its name, or more of it.'),
+    .describe('Answers `{url, token, expiresAt}` of an upstream of the group: its name, or more of it.'),
   tier: tier.optional().describe('The gateway ends WebSockets and sessions itself and calls an application over HTTP.'),
   priority: z.number().int().min(-1_000).max(1_000).default(0).describe('Where not all can be served, higher ones are kept longer.'),
   auth: z

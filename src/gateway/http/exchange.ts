@@ -214,7 +214,7 @@ export class Exchange implements Asker {
     this.#startedAt = this.#caller.connection.lastReadAt;
     const fault = bodyFault(this.head, this.#body, limits);
     if (fault !== null) return this.refuse(fault.status, fault.why, true);
-    const route = router.route(this.head);
+    const route = router.route(this.head, this.#caller.client);
     if (route === null) return this.refuse(404, 'nothing is served under this name and path', false);
     this.#route = route;
     if (isDecided(route)) return this.#go(route, null);
