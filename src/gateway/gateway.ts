@@ -14,6 +14,7 @@ import type { Host } from './dns/zone.ts';
 import { Guard } from './door/guard.ts';
 import { Entrances } from './entrances.ts';
 import { HttpProxy } from './http/proxy.ts';
+import { Operations } from './operations.ts';
 import type { GroupHandle, ProxyPorts, Tally } from './ports.ts';
 import { checkServed, whatStays } from './reload.ts';
 import { GatewayRouter } from './router.ts';
@@ -33,6 +34,8 @@ export interface GatewayPorts {
   /** Stopped when the gateway closes. */
   readonly sampler: { sample(): LoadSample; stop(): void };
   readonly fetch: typeof globalThis.fetch;
+  /** Reads the configuration again, for operators; null: there is none. */
+  readonly reload: (() => Promise<void>) | null;
 }
 
 /** A listener that listens, with its real port. */
@@ -48,6 +51,8 @@ export class Gateway {
   readonly guard: Guard;
   readonly dialer: CountingDialer;
   readonly entrances: Entrances;
+  /** For the admin API. */
+  readonly operations: Operations;
   readonly tally: Tally = {
     requests: 0,
     refused: new Map(),
@@ -109,6 +114,7 @@ export class Gateway {
     this.relay = new WebSocketRelay(proxyPorts);
     const wayShower = new WayShower({ clock, decisions: this.#decisions, tally, registry: this.node.registry });
     this.#http = new HttpProxy(proxyPorts, { answers: this.#decisions, upgrader: new Upgrades(this.relay, wayShower) });
+    this.operations = new Operations(this, ports.reload);
     this.entrances = new Entrances({ proxies: proxyPorts, guard: this.guard, http: this.#http });
   }
 

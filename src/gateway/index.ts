@@ -23,12 +23,22 @@ export type { RelayedWebSocket } from './websocket/relay.ts';
 export interface GatewayOptions {
   /** Where facts go. Default: nowhere. A pino logger fits. */
   readonly log?: Log | undefined;
+  /** What `POST /api/reload` of its admin API does: read the configuration again and call `reload`. Default: it is refused. */
+  readonly reload?: (() => Promise<void>) | undefined;
 }
 
 /**
  * Opens a gateway. Resolves once every listener listens; rejects with EVENKEEL_BAD_OPTION or EVENKEEL_PORT_TAKEN, and then nothing
  * was started.
  */
-export function openGateway(settings: GatewaySettings, { log = silentLog }: GatewayOptions = {}): Promise<Gateway> {
-  return Gateway.open(settings, { clock: realClock, random: realRandom, log, incarnation: freshName(), sampler: loadSampler(), fetch: realFetch });
+export function openGateway(settings: GatewaySettings, { log = silentLog, reload }: GatewayOptions = {}): Promise<Gateway> {
+  return Gateway.open(settings, {
+    clock: realClock,
+    random: realRandom,
+    log,
+    incarnation: freshName(),
+    sampler: loadSampler(),
+    fetch: realFetch,
+    reload: reload ?? null,
+  });
 }

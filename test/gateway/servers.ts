@@ -34,7 +34,7 @@ export async function httpBackend(t: TestContext, name: string): Promise<Backend
   sockets.on('connection', (ws) => {
     seen++;
     ws.on('error', () => ws.terminate());
-    ws.on('message', (data, isBinary) => ws.send(isBinary ? data : `${name}: ${String(data as Buffer)}`, { binary: isBinary }));
+    ws.on('message', (data, isBinary) => ws.send(isBinary ? data : `${name}: ${(data as Buffer).toString()}`, { binary: isBinary }));
   });
   return await listening(t, server, { name, seen: () => seen });
 }
