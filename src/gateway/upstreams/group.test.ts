@@ -327,7 +327,17 @@ describe('discovery', () => {
   });
 
   test('a reload keeps what is carried, what operators said, health and sources that stay', () => {
-    const { group, sources, closed, carry, actives, named, clock, ill, checks: made } = stageGroup({
+    const {
+      group,
+      sources,
+      closed,
+      carry,
+      actives,
+      named,
+      clock,
+      ill,
+      checks: made,
+    } = stageGroup({
       balance: 'least-connections',
       health: checks,
       discovery: [listOf('a', 'b', 'c'), told('f')],

@@ -68,7 +68,10 @@ export class UpstreamGroup implements GroupHandle {
     this.onGone = this.#gone.on;
     this.#balancer = balancerOf(settings, ports.random);
     this.#surroundings = this.#makeSurroundings();
-    this.#checks = new Checks({ clock: ports.clock, random: ports.random, probe: ports.probe, heard: (upstream, failure) => this.#hearCheck(upstream, failure) }, settings.health);
+    this.#checks = new Checks(
+      { clock: ports.clock, random: ports.random, probe: ports.probe, heard: (upstream, failure) => this.#hearCheck(upstream, failure) },
+      settings.health,
+    );
     this.#roster = new Roster(ports.open, () => this.#apply());
     this.#roster.follow(settings.discovery);
   }

@@ -47,7 +47,8 @@ function ask(socket: Socket, { upstream, path }: { readonly upstream: Upstream; 
     text += bytes.toString('latin1', 0, STATUS_LINE_BYTES);
     const [, status] = /^HTTP\/1\.[01] (\d{3})[ \r\n]/.exec(text) ?? [];
     if (status !== undefined) over(/^[23]/.test(status) ? null : `GET ${path} must be answered with 2xx or 3xx, got ${status}`);
-    else if (text.length >= STATUS_LINE_BYTES || text.includes('\n')) over(`GET ${path} must be answered in HTTP/1.1, got ${JSON.stringify(text.slice(0, 40))}`);
+    else if (text.length >= STATUS_LINE_BYTES || text.includes('\n'))
+      over(`GET ${path} must be answered in HTTP/1.1, got ${JSON.stringify(text.slice(0, 40))}`);
   });
   socket.on('close', () => over(`GET ${path} must be answered, got the end of the connection`));
   socket.write(`GET ${path} HTTP/1.1\r\nHost: ${nameOf(upstream.address)}\r\nUser-Agent: evenkeel-health-check\r\nAccept: */*\r\nConnection: close\r\n\r\n`);
