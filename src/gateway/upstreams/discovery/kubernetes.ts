@@ -1,6 +1,7 @@
 // The endpoints of a Kubernetes service: lists its EndpointSlices, watches them from there on, goes on where a watch broke, and lists
 // again when the server has forgotten that place (410). While the server cannot be reached the last list holds.
 import { backoffMs } from '../../../core/backoff.ts';
+import type { Timer } from '../../../core/clock.ts';
 import { EvenkeelError } from '../../../core/errors.ts';
 import { podOf, type Pod } from '../../../host/pod.ts';
 import type { DiscoverySettings } from '../../settings.ts';
@@ -26,6 +27,8 @@ const LIST_MS = 30_000;
 const WATCH_S = 300;
 /** Longer than the server takes to end it: then the connection is dead. */
 const GRACE_MS = 15_000;
+/** A watch that stands for so long is a good one, also if nothing happens. */
+const LASTING_MS = 5_000;
 const BACKOFF = { baseMs: 500, capMs: 30_000 };
 
 export function kubernetesSource(settings: KubernetesSettings, deliver: Deliver, ports: SourcePorts, pod: Pod = podOf()): Source {
@@ -78,7 +81,10 @@ class Watcher {
     let page = '';
     let version = '';
     do {
-      const text = await get(this.#call(`${this.#path}&limit=${PAGE}${page}`, LIST_MS), this.#ports.api);
+      const text = await get(
+        this.#call(`${this.#path}&limit=${PAGE}${page}`, LIST_MS, () => {}),
+        this.#ports.api,
+      );
       const { items, metadata } = JSON.parse(text) as List;
       slices.push(...(items ?? []));
       version = metadata?.resourceVersion ?? '';
@@ -96,18 +102,25 @@ class Watcher {
     const seconds = Math.round(WATCH_S * (1 + random.next() / 2));
     const path = `${this.#path}&watch=1&allowWatchBookmarks=true&resourceVersion=${encodeURIComponent(version)}&timeoutSeconds=${seconds}`;
     const begun = api.clock.now();
-    await follow(this.#call(path, seconds * 1_000 + GRACE_MS), api, (line) => this.#hear(JSON.parse(line) as WatchEvent));
+    let lasting: Timer | null = null;
+    const opened = (): void => void (lasting = api.clock.after(LASTING_MS, () => this.#well()));
+    try {
+      await follow(this.#call(path, seconds * 1_000 + GRACE_MS, opened), api, (line) => this.#hear(JSON.parse(line) as WatchEvent));
+    } finally {
+      (lasting as Timer | null)?.cancel();
+    }
     // A server that ends its watches at once is not asked at once again.
     if (api.clock.now() - begun < BACKOFF.baseMs) throw new Error('a watch must last, got its end at once');
   }
 
-  #call(path: string, limitMs: number): Call {
-    return { path, limitMs, cancelled: this.#closed.signal, opened: () => this.#well() };
+  #call(path: string, limitMs: number, opened: () => void): Call {
+    return { path, limitMs, cancelled: this.#closed.signal, opened };
   }
 
   #hear({ type, object }: WatchEvent): void {
     if (this.#closed.signal.aborted) return;
     if (type === 'ERROR') throw new ApiError(object?.code ?? 0, object?.message ?? 'the watch failed');
+    this.#well();
     const { name = '', resourceVersion } = object?.metadata ?? {};
     if (resourceVersion !== undefined) this.#version = resourceVersion;
     if (object === undefined || (type !== 'ADDED' && type !== 'MODIFIED' && type !== 'DELETED')) return;

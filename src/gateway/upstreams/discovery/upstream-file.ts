@@ -1,5 +1,6 @@
 // Reads what a file of upstreams says: one `host:port [weight=N] [name=X]` a line, or a YAML list of addresses or
 // `{address, weight, name}`. Every mistake is named with its line; half a list is no list.
+import { isIPv6 } from 'node:net';
 import { LineCounter, parseDocument } from 'yaml';
 import { nameOf, MOST_UPSTREAMS, type Listed } from './source.ts';
 import type { Address } from '../../settings.ts';
@@ -27,7 +28,7 @@ function isYaml(text: string): boolean {
 
 function readLines(text: string): Listed[] {
   const listed: Listed[] = [];
-  text.split('\n').forEach((line, i) => {
+  text.split(/\r?\n/).forEach((line, i) => {
     const words = line
       .replace(/(^|\s)#.*$/, '')
       .split(/\s+/)
@@ -78,10 +79,11 @@ function readOne({ address: where, weight = 1, name }: { address?: unknown; weig
 
 /** `host:port`, with brackets around an IPv6 address; null: it is none. */
 export function readAddress(text: string): Address | null {
-  const [, inBrackets, plain, digits] = /^(?:\[([0-9a-fA-F:.%a-z]+)\]|([^\s:/@[\]]+)):(\d{1,5})$/.exec(text) ?? [];
+  const [, inBrackets, plain, digits] = /^(?:\[([^\]]+)\]|([^\s:/@[\]]+)):(\d{1,5})$/.exec(text) ?? [];
   const host = inBrackets ?? plain;
   const port = Number(digits);
-  return host === undefined || host.length > 255 || port < 1 || port > 65_535 ? null : { host, port };
+  if (host === undefined || host.length > 255 || port < 1 || port > 65_535) return null;
+  return inBrackets !== undefined && !isIPv6(inBrackets) ? null : { host, port };
 }
 
 function refuse(line: number, rule: string, got: unknown): never {
