@@ -9,7 +9,6 @@ import { after, describe, test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { silentLog } from '../../src/core/log.ts';
 import { seeded } from '../../src/core/random.ts';
-import type { DiscoverySettings } from '../../src/gateway/settings.ts';
 import { kubernetesSource } from '../../src/gateway/upstreams/discovery/kubernetes.ts';
 import type { Listed } from '../../src/gateway/upstreams/discovery/source.ts';
 import { realClock } from '../../src/host/clock.ts';
@@ -39,7 +38,7 @@ async function stage(t: TestContext, options: { readonly settings?: object; read
   const kept = (_: object, message: string): void => void logged.push(message);
   const settings = { kind: 'kubernetes', api: server.url, namespace: 'default', service: 'web', port: null, ...options.settings } as const;
   const source = kubernetesSource(
-    settings as Extract<DiscoverySettings, { readonly kind: 'kubernetes' }>,
+    settings,
     (listed) => void told.push(inWords(listed)),
     { clock: realClock, random: seeded(1), log: { ...silentLog, error: kept, info: kept, warn: kept }, group: 'web' },
     options.pod ?? nobody,

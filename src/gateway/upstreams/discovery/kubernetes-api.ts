@@ -21,11 +21,6 @@ export class ApiError extends Error {
   }
 }
 
-export interface Answer {
-  readonly ended: Promise<void>;
-  cancel(): void;
-}
-
 /** One line of a watch may hold a slice of 1,000 endpoints with all that is known of them. */
 const LINE_BYTES = 8_388_608;
 /** A page of a list holds several. */
