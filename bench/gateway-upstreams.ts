@@ -24,18 +24,22 @@ const breaker = { windowMs: 10_000, minRequests: 10, failureFraction: 0.5, openM
 
 interface Case {
   readonly what: string;
+  /** What each answer is said to have taken; reading the clock for it makes a number or two of garbage. */
+  readonly latencyMs: number | null;
   readonly change: Partial<GroupSettings>;
   readonly frugal: boolean;
 }
 
 const plain = (['round-robin', 'least-connections', 'random', 'two-choices', 'hash'] as const).map((balance: Algorithm): Case => ({
   what: balance,
+  latencyMs: balance === 'two-choices' ? 5 : null,
   change: { balance },
   frugal: balance === 'round-robin' || balance === 'least-connections',
 }));
 const cases: Case[] = [
   ...plain,
-  { what: 'least-connections, breaker, maxActive', change: { balance: 'least-connections', breaker, maxActive: 100 }, frugal: true },
+  { what: 'least-connections, maxActive', latencyMs: null, change: { balance: 'least-connections', maxActive: 100 }, frugal: true },
+  { what: 'least-connections, breaker, answers timed', latencyMs: 5, change: { balance: 'least-connections', breaker }, frugal: false },
 ];
 
 function open(change: Partial<GroupSettings>): UpstreamGroup {
@@ -48,11 +52,11 @@ function open(change: Partial<GroupSettings>): UpstreamGroup {
 }
 
 /** ns of CPU per choose, begin and end, with a few under way at any time. */
-function round(group: UpstreamGroup, ask: Ask, carried: ReturnType<typeof take>[]): number {
+function round(group: UpstreamGroup, { ask, latencyMs }: { readonly ask: Ask; readonly latencyMs: number | null }, carried: ReturnType<typeof take>[]): number {
   const from = process.cpuUsage();
   for (let i = 0; i < operations; i++) {
     const slot = i & 31;
-    carried[slot].end('ok', 5);
+    carried[slot].end('ok', latencyMs);
     carried[slot] = take(group, ask);
   }
   const { user, system } = process.cpuUsage(from);
@@ -68,15 +72,15 @@ function take(group: UpstreamGroup, ask: Ask): Exclude<ReturnType<UpstreamGroup[
 
 console.log(machine());
 let bad = 0;
-for (const { what, change, frugal } of cases) {
+for (const { what, change, latencyMs, frugal } of cases) {
   const group = open(change);
   const ask: Ask = { key: change.balance === 'hash' ? '192.168.17.4' : null, sticky: null, without: null };
   const carried = Array.from({ length: 32 }, () => take(group, ask));
   // The compiler needs a few turns.
-  round(group, ask, carried);
+  round(group, { ask, latencyMs }, carried);
   await new Promise((resolve) => setTimeout(resolve, 50));
   collections = 0;
-  const ns = Array.from({ length: rounds }, () => round(group, ask, carried));
+  const ns = Array.from({ length: rounds }, () => round(group, { ask, latencyMs }, carried));
   await new Promise((resolve) => setTimeout(resolve, 50));
   const wrong = median(ns) > LIMIT_NS || (frugal && collections > 0);
   if (wrong) bad++;

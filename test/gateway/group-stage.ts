@@ -55,11 +55,11 @@ export interface GroupStage {
   readonly gone: string[];
   readonly logged: string[];
   /** Chooses, or throws what was refused. */
-  choose(ask?: Partial<Ask>): MemberUpstream;
+  readonly choose: (ask?: Partial<Ask>) => MemberUpstream;
   /** Carries `count` things, chosen one after the other. */
-  carry(count: number, ask?: Partial<Ask>): MemberUpstream[];
-  named(name: string): MemberUpstream;
-  actives(): Record<string, number>;
+  readonly carry: (count: number, ask?: Partial<Ask>) => MemberUpstream[];
+  readonly named: (name: string) => MemberUpstream;
+  readonly actives: () => Record<string, number>;
 }
 
 export function stageGroup(change: Partial<GroupSettings>): GroupStage {
