@@ -30,6 +30,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   EVENKEEL_BAD_OPTION: 400,
   EVENKEEL_UNAUTHORIZED: 401,
   EVENKEEL_UNKNOWN_NODE: 404,
+  EVENKEEL_UNKNOWN_UPSTREAM: 404,
   EVENKEEL_UNKNOWN_CONNECTION: 404,
   // A node of another version that does not know the command.
   EVENKEEL_NOT_SUPPORTED: 409,

@@ -12,6 +12,7 @@ export const errorCodes = {
   EVENKEEL_ALREADY_ATTACHED: 'The server was attached before. Attach each server once.',
   EVENKEEL_UNKNOWN_NODE: 'No node of that id is in the fleet. `evenkeel fleet status` lists the ids.',
   EVENKEEL_UNKNOWN_CONNECTION: 'No connection of that id is open on the node.',
+  EVENKEEL_UNKNOWN_UPSTREAM: 'No upstream of that name is in the group. The message lists those that are.',
   EVENKEEL_EMPTIED: 'The node was emptied and its servers do not listen any more. Start its process anew.',
   EVENKEEL_CONNECTION_ENDED: 'The connection was told to go and its sending side is closed. What was written after that was not sent.',
   EVENKEEL_TOO_MANY_CLIENTS: 'The file limit of the machine does not allow that many clients. The message names the number that fits.',
