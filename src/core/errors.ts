@@ -16,6 +16,7 @@ export const errorCodes = {
   EVENKEEL_EMPTIED: 'The node was emptied and its servers do not listen any more. Start its process anew.',
   EVENKEEL_CONNECTION_ENDED: 'The connection was told to go and its sending side is closed. What was written after that was not sent.',
   EVENKEEL_TOO_MANY_CLIENTS: 'The file limit of the machine does not allow that many clients. The message names the number that fits.',
+  EVENKEEL_UPSTREAM_UNREACHABLE: 'A connection from the gateway to an upstream could not be made; the message says to which, and why.',
   EVENKEEL_NO_ANSWER: 'A node did not answer a request in time.',
   EVENKEEL_LIMIT: 'A limit of the product was reached; the message names it.',
   EVENKEEL_UNAUTHORIZED: 'The admin API was called without its token, or from a web page or host name that is not its own.',

@@ -144,7 +144,10 @@ export interface Router {
 
 /** Opens connections to upstreams: TCP, TLS where the group says so, the PROXY header first. */
 export interface Dialer {
-  /** The socket is connecting; `ready` is called once bytes may flow, `failed` once if that never comes (then it is destroyed). */
+  /**
+   * The socket is connecting; `ready` is called once bytes may flow, `failed` once if that never comes (then it is destroyed).
+   * One that its caller destroys meanwhile calls neither. Its errors are the caller's from `ready` on.
+   */
   dial(upstream: Upstream, client: ClientFacts | null, answer: { ready: () => void; failed: (error: Error) => void }): Socket;
 }
 
@@ -196,7 +199,11 @@ export interface Upgrader {
   upgrade(upgrade: Upgrade): void;
 }
 
-/** Takes client sockets of one protocol, after the PROXY header and TLS. `head`: bytes that were read already. */
+/**
+ * Takes client sockets of one protocol, after the PROXY header and TLS. `head`: bytes that were read already. The socket may
+ * flow: whoever does not listen to 'data' before `accept` returns pauses it, and resumes it later. Its other side may end
+ * first (`allowHalfOpen`), and errors are the acceptor's from now on.
+ */
 export interface Acceptor {
   accept(socket: Socket, client: ClientFacts, head: Buffer | null): void;
 }
