@@ -17,6 +17,8 @@ export class FakeUpstream implements Upstream {
   draining = false;
   /** What ended on it, and how. */
   readonly ends: { readonly outcome: Outcome; readonly latencyMs: number | null }[] = [];
+  /** Latencies of answers that went on after their head. */
+  readonly answers: number[] = [];
   #keeps: boolean;
 
   constructor(address: Address, keeps = true) {
@@ -27,6 +29,10 @@ export class FakeUpstream implements Upstream {
 
   begin(): void {
     this.active++;
+  }
+
+  answered(latencyMs: number): void {
+    if (this.#keeps) this.answers.push(latencyMs);
   }
 
   end(outcome: Outcome, latencyMs: number | null): void {
@@ -60,6 +66,7 @@ export class FakeGroup implements Group {
   readonly settings: GroupSettings;
   readonly upstreams: FakeUpstream[];
   refused: Refused | null = null;
+  pressure = 0;
   readonly #gone = new Event<{ readonly upstream: Upstream; readonly why: 'down' | 'draining' | 'removed' }>(rethrow);
   readonly onGone: Group['onGone'] = this.#gone.on;
   #turn = 0;
