@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import * as fc from 'fast-check';
 import { alwaysAsync } from '../property.ts';
-import { NodeOracle, ours } from './http-oracles.ts';
+import { NodeOracle, ours, type Found } from './http-oracles.ts';
 import { bytesOfClients, corpus } from './http-requests.ts';
+import { served, stage } from './http-stage.ts';
 
 /** What we refuse and node:http does not, and why. */
 const STRICTER = new Set([
@@ -68,4 +69,29 @@ test('where the bytes are cut into pieces makes no difference', async () => {
     },
     500,
   );
+});
+
+test('through the proxy, an upstream of node:http sees the requests that we saw, and no others', async (context) => {
+  let seen: Found[] = [];
+  const port = await served(context, (request, response) => {
+    const pieces: Buffer[] = [];
+    request.on('data', (piece: Buffer) => void pieces.push(piece));
+    request.on('error', () => {});
+    request.on('end', () => {
+      const { method = '', url = '' } = request;
+      seen.push({ method, target: url, body: Buffer.concat(pieces).toString('latin1') });
+      response.end();
+    });
+  });
+  const { open, settled } = await stage(context, [port], { limits: { headers: 2_000 } });
+  const some = [...corpus, ...fc.sample(bytesOfClients, { numRuns: 200, seed: Number(process.env.EVENKEEL_SEED ?? 1) })];
+  for (const bytes of some) {
+    seen = [];
+    const client = await open({ allowHalfOpen: true });
+    client.socket.end(bytes);
+    await client.ended();
+    client.socket.destroy();
+    assert.deepEqual(seen, ours(bytes).requests, JSON.stringify(bytes.toString('latin1')));
+  }
+  await settled();
 });

@@ -4,7 +4,7 @@ import net, { type AddressInfo, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { GroupSettings } from '../../src/gateway/settings.ts';
 import { empty } from '../transports/fixture.ts';
-import { listening, open, RawClient, until } from '../transports/raw-http.ts';
+import { listening, open, type RawClient, until } from '../transports/raw-http.ts';
 import { FakeGroup, FakeUpstream, stand, type Stand, type StandOptions } from './stand.ts';
 
 export { get, header, post, until, type RawClient } from '../transports/raw-http.ts';

@@ -17,6 +17,8 @@ export class FakeUpstream implements Upstream {
   draining = false;
   /** What ended on it, and how. */
   readonly ends: { readonly outcome: Outcome; readonly latencyMs: number | null }[] = [];
+  /** Latencies of answers that went on after their head. */
+  readonly answers: number[] = [];
   #keeps: boolean;
 
   constructor(address: Address, keeps = true) {
@@ -29,7 +31,9 @@ export class FakeUpstream implements Upstream {
     this.active++;
   }
 
-  answered(): void {}
+  answered(latencyMs: number): void {
+    if (this.#keeps) this.answers.push(latencyMs);
+  }
 
   end(outcome: Outcome, latencyMs: number | null): void {
     this.active--;

@@ -5,11 +5,13 @@ import type { ClientFacts, ProxyPorts, Upgrader } from '../ports.ts';
 import type { Answers } from './answers.ts';
 import type { Pools } from './pools.ts';
 import type { ResponseHead } from './response-head.ts';
+import type { Shedding } from './shedding.ts';
 
 /** What all exchanges of a proxy share. */
 export interface House {
   readonly ports: ProxyPorts;
   readonly pools: Pools;
+  readonly shedding: Shedding;
   readonly answers: Answers | null;
   readonly upgrader: Upgrader | null;
 }

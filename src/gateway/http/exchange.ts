@@ -78,10 +78,6 @@ export class Exchange implements Asker {
     return this.#body.left <= SMALL_BODY;
   }
 
-  get upstream(): Upstream | null {
-    return this.#upstream;
-  }
-
   /** The request begins; its body, as far as it is here, lies in `bytes` from `from` on. Returns where the body's part ends. */
   open(bytes: Buffer, from: number): number {
     const { transport } = this.#house.ports;
@@ -140,6 +136,11 @@ export class Exchange implements Asker {
     return this.#closes;
   }
 
+  goesOn(): void {
+    if (this.#latencyMs !== null) this.#upstream?.answered(this.#latencyMs);
+    this.#latencyMs = null;
+  }
+
   replied(): void {
     const link = this.#link;
     this.#upstream?.end(isTrouble(this.#status) ? 'failed' : 'ok', this.#latencyMs);
@@ -164,7 +165,8 @@ export class Exchange implements Asker {
       if (!this.#body.isDone) this.#caller.resume();
       return;
     }
-    if (isStale && !this.#redialled && !this.#bodySent && this.#mayRetry()) {
+    const mayRetry = isIdempotent(this.head.method) && !this.#bodySent && this.#retries > 0;
+    if (isStale && mayRetry && !this.#redialled) {
       this.#redialled = true;
       tally.retries++;
       return this.#dial(upstream);
@@ -217,6 +219,7 @@ export class Exchange implements Asker {
     const route = router.route(this.head, this.#caller.client);
     if (route === null) return this.refuse(404, 'nothing is served under this name and path', false);
     this.#route = route;
+    if (this.#house.shedding.sheds(route)) return this.#unavailable(503, 1);
     if (isDecided(route)) return this.#go(route, null);
     const { answers } = this.#house;
     if (answers === null) return this.refuse(501, 'this route cannot be served here', false);
@@ -336,10 +339,6 @@ export class Exchange implements Asker {
   /** The client waits for leave to send its body; after this answer nobody knows whether it is going to. */
   #isUnwanted(): boolean {
     return this.head.expects && !this.#bodyBegan && !this.#body.isDone;
-  }
-
-  #mayRetry(): boolean {
-    return isIdempotent(this.head.method) && this.#retries > 0;
   }
 
   get #retries(): number {

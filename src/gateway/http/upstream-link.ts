@@ -16,6 +16,8 @@ export interface Asker {
   readonly extra: string;
   /** The head of the response is here. Whether the client's connection ends with it; `must`: it does in any case. */
   opens(response: ResponseHead, must: boolean): boolean;
+  /** Not all of the response came with its head: it may take its time. */
+  goesOn(): void;
   /** All of the response was handed on. */
   replied(): void;
   /** There will be no response, or no more of it. */
@@ -180,6 +182,7 @@ export class UpstreamLink {
       }
     }
     this.#mode = 'body';
+    if (!this.#body.isDone) asker.goesOn();
     this.#after(asker, flows, end < bytes.length);
   }
 
