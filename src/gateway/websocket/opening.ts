@@ -201,12 +201,16 @@ export function refuse(tunnel: Tunnel, status: number, refused: Refused | null):
   tunnel.keeper.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'failed' });
 }
 
+/** What a cookie may hold as it is (RFC 6265, cookie-octet). */
+const PLAIN = /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/;
+
 /** Names the upstream for the next time, where the client does not know it already. */
-function withCookie({ target, group }: Tunnel, ask: Ask, raw: Buffer): Buffer {
+function withCookie({ target, group, facts }: Tunnel, ask: Ask, raw: Buffer): Buffer {
   const { sticky } = group.settings;
   if (sticky === null || target === null || ask.sticky === target.name) return raw;
-  const maxAge = sticky.maxAgeS === null ? '' : `; Max-Age=${sticky.maxAgeS}`;
-  const cookie = `Set-Cookie: ${sticky.cookie}=${encodeURIComponent(target.name)}; Path=/; HttpOnly; SameSite=Lax${maxAge}\r\n\r\n`;
+  const value = PLAIN.test(target.name) ? target.name : encodeURIComponent(target.name);
+  const age = sticky.maxAgeS === null ? '' : `; Max-Age=${sticky.maxAgeS}`;
+  const cookie = `Set-Cookie: ${sticky.cookie}=${value}; Path=/${age}; HttpOnly${facts.secure ? '; Secure' : ''}\r\n\r\n`;
   return Buffer.concat([raw.subarray(0, raw.length - 2), Buffer.from(cookie, 'latin1')]);
 }
 

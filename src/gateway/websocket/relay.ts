@@ -312,7 +312,8 @@ export class WebSocketRelay implements Upgrader, Keeper {
     tunnel.unsent = unsent;
     const { kind } = tunnel.stage;
     if (kind !== 'open' && kind !== 'resyncing') return;
-    const silentMs = tunnel.silent * LOOK_MS;
+    // The first look that finds nothing new may come right after the last byte.
+    const silentMs = (tunnel.silent - 1) * LOOK_MS;
     if (unsent > 0 && silentMs >= clientSendMs) {
       this.ports.transport.registry.leave(connection, { reason: 'dead', plan: null, target: null });
       this.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'aborted' });
