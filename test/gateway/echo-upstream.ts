@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { WebSocketServer, type WebSocket } from 'ws';
+import { WebSocketServer, type RawData, type WebSocket } from 'ws';
 import { listening, portOf } from './relay-stage.ts';
 
 export interface EchoOptions {
@@ -12,6 +12,9 @@ export interface EchoOptions {
   /** Answers handshakes with this status instead. */
   readonly refusal?: { readonly status: number; readonly body: string };
 }
+
+/** `ws` gives text as bytes. */
+export const textOf = (data: RawData): string => (data as Buffer).toString();
 
 export class EchoUpstream implements AsyncDisposable {
   readonly name: string;
@@ -58,8 +61,8 @@ export class EchoUpstream implements AsyncDisposable {
   #serve(ws: WebSocket): void {
     ws.on('error', () => {});
     ws.on('message', (data, isBinary) => {
-      if (!isBinary) this.messages.push(String(data as Buffer));
-      ws.send(isBinary ? data : `${this.name}: ${String(data as Buffer)}`);
+      if (!isBinary) this.messages.push(textOf(data));
+      ws.send(isBinary ? data : `${this.name}: ${textOf(data)}`);
     });
     ws.on('ping', () => this.pings++);
     ws.on('close', (code) => this.closes.push(code));

@@ -1,6 +1,7 @@
 // A WebSocket client that somebody else wrote (`ws`), with what it heard kept in order.
 import { once } from 'node:events';
 import { WebSocket, type ClientOptions } from 'ws';
+import { textOf } from './echo-upstream.ts';
 import { until } from './relay-stage.ts';
 
 export class Player {
@@ -13,7 +14,7 @@ export class Player {
 
   private constructor(url: string, options: ClientOptions, protocols: readonly string[]) {
     this.ws = new WebSocket(url, [...protocols], { perMessageDeflate: false, ...options });
-    this.ws.on('message', (data, isBinary) => this.heard.push(isBinary ? `${(data as Buffer).length} bytes` : String(data as Buffer)));
+    this.ws.on('message', (data, isBinary) => this.heard.push(isBinary ? `${(data as Buffer).length} bytes` : textOf(data)));
     this.ws.on('pong', () => this.pongs++);
     this.ws.on('ping', () => this.pings++);
     this.ws.on('close', (code, reason) => {

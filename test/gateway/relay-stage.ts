@@ -116,7 +116,7 @@ const dialer: Dialer = {
 };
 
 /** Stands for HTTP, until the connection is handed over. */
-const http: Transport = {
+export const http: Transport = {
   protocol: 'http1',
   manner: 'asks',
   retire() {},
@@ -136,42 +136,63 @@ const generous: Timeouts = {
   tunnelMs: 0,
 };
 
-export function tally(): Tally {
+function tally(): Tally {
   const refused = new Map<number, number>();
   return { requests: 0, refused, retries: 0, tunnels: 0, websockets: 0, reattached: 0, reattachFailed: 0, redirects: 0, assignments: 0 };
 }
+
+export interface RelayHouse {
+  readonly group: FakeGroup;
+  readonly fixture: Fixture;
+  readonly tally: Tally;
+  readonly route: Route;
+  readonly relay: WebSocketRelay;
+}
+
+/** A relay and all that it is given. */
+export function relayHouse(options: StageOptions): RelayHouse {
+  const group = new FakeGroup(options);
+  const fixture = transportPorts(options.limits === undefined ? {} : { limits: options.limits });
+  const counts = tally();
+  const settings = { host: null, path: null, headers: new Map(), target: { kind: 'groups', groups: [] }, priority: 0, auth: null, origins: null } as const;
+  const route: Route = { settings, group };
+  const { sticky } = group.settings;
+  const ports: ProxyPorts = {
+    clock: realClock,
+    random: realRandom,
+    log: fixture.log,
+    transport: fixture,
+    router: {
+      route: () => route,
+      ask: (_group, request) => (sticky === null ? NOTHING : { key: null, sticky: cookie(request, sticky.cookie), without: null }),
+      group: () => group,
+    },
+    dialer,
+    timeouts: { ...generous, ...options.timeouts },
+    limits: { connections: 10_000, perAddress: null, perAddressPerS: null, headBytes: 16_384, headers: 100, bodyBytes: null },
+    tally: counts,
+  };
+  return { group, fixture, tally: counts, route, relay: new WebSocketRelay(ports) };
+}
+
+const NOTHING: Ask = { key: null, sticky: null, without: null };
 
 export class RelayStage implements AsyncDisposable {
   readonly relay: WebSocketRelay;
   readonly group: FakeGroup;
   readonly fixture: Fixture;
-  readonly tally: Tally = tally();
+  readonly tally: Tally;
   readonly #server: Server;
   readonly #route: Route;
   readonly #sockets = new Set<Socket>();
 
   private constructor(options: StageOptions) {
-    this.group = new FakeGroup(options);
-    this.fixture = transportPorts(options.limits === undefined ? {} : { limits: options.limits });
-    const settings = { host: null, path: null, headers: new Map(), target: { kind: 'groups', groups: [] }, priority: 0, auth: null, origins: null } as const;
-    this.#route = { settings, group: this.group };
-    const { sticky } = this.group.settings;
-    const ports: ProxyPorts = {
-      clock: realClock,
-      random: realRandom,
-      log: this.fixture.log,
-      transport: this.fixture,
-      router: {
-        route: () => this.#route,
-        ask: (_group, request) => ({ key: null, sticky: sticky === null ? null : cookie(request, sticky.cookie), without: null }),
-        group: () => this.group,
-      },
-      dialer,
-      timeouts: { ...generous, ...options.timeouts },
-      limits: { connections: 10_000, perAddress: null, perAddressPerS: null, headBytes: 16_384, headers: 100, bodyBytes: null },
-      tally: this.tally,
-    };
-    this.relay = new WebSocketRelay(ports);
+    const house = relayHouse(options);
+    this.relay = house.relay;
+    this.group = house.group;
+    this.fixture = house.fixture;
+    this.tally = house.tally;
+    this.#route = house.route;
     this.#server = createServer((_, response) => void response.end('this is HTTP'));
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket);

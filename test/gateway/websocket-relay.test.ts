@@ -36,7 +36,7 @@ for (const count of [1, 2, 4]) {
       for (const echo of echoes) for (const ws of echo.sessions) ws.ping();
       await until(() => players.every(({ pings }) => pings === 1), 'the pings of the servers');
       const headers = echoes.flatMap(({ handshakes }) => handshakes);
-      assert.deepEqual(headers.map((one) => one['x-mine']).toSorted(), players.map((_, i) => `p${i}`).toSorted());
+      assert.deepEqual(new Set(headers.map((one) => one['x-mine'])), new Set(players.map((_, i) => `p${i}`)));
       assert.ok(headers.every((one) => one['x-forwarded-for'] === '127.0.0.1' && one['evenkeel-reconnect'] === undefined));
       players[0].ws.close(4_321, 'enough');
       assert.equal((await players[0].ends()).code, 4_321);
