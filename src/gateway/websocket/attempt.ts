@@ -19,7 +19,6 @@ export interface Asking {
   readonly client: ClientFacts;
   /** Ends with an empty line. */
   readonly head: string;
-  readonly key: string;
 }
 
 export interface AttemptEvents {
@@ -37,6 +36,8 @@ export interface HeadOf {
 }
 
 const SWITCHING = 101;
+
+const keyIn = (head: string): string => /\r\nsec-websocket-key:[\t ]*([^\r\t ]*)/i.exec(head)?.[1] ?? '';
 
 export class Attempt implements Holder {
   readonly startedAt: number;
@@ -109,7 +110,7 @@ export class Attempt implements Holder {
 
   #settle(head: HeadOf, rest: Buffer): boolean {
     const switches = head.answer.status === SWITCHING;
-    const mistake = switches ? mistakeOf(head.answer, this.#asking.key) : null;
+    const mistake = switches ? mistakeOf(head.answer, keyIn(this.#asking.head)) : null;
     if (mistake !== null) return this.#refuse(mistake);
     this.#end();
     return switches ? this.#events.switched(this.#socket, head, rest) : this.#events.answered(this.#socket, head, rest);

@@ -7,8 +7,7 @@ import { CloseCode } from '../../protocol/close-codes.ts';
 import { isRefused, type Upstream } from '../ports.ts';
 import { headerOf } from './answer.ts';
 import { Attempt, type AttemptEvents, type Failure, type HeadOf } from './attempt.ts';
-import { closeCodeOf, closeFrame, frameAt, frameOf, Opcode, payloadOf } from './frames.ts';
-import { record } from './replay.ts';
+import { closeCodeOf, closeFrame, found, frameAt, frameOf, Opcode, payloadOf } from './frames.ts';
 import { ResyncingStage } from './resync.ts';
 import { openStage } from './stages.ts';
 import { hold, holdUpstream, type Cause, type Holder, type Life, type Retry, type Stage, type Tunnel } from './tunnel.ts';
@@ -88,7 +87,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
   try(): boolean {
     if (this.#isOver || this.#attempt !== null) return false;
     const tunnel = this.#tunnel;
-    const { ask, head, key } = this.#life;
+    const { ask, head } = this.#life;
     const choice = this.#wanted ?? tunnel.group.choose({ ...ask, without: this.#tried });
     this.#wanted = null;
     if (isRefused(choice)) {
@@ -98,7 +97,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     choice.begin();
     tunnel.target = choice;
     const asked = `${head}\r\nEvenkeel-Reconnect: ${tunnel.reattached + 1}\r\n\r\n`;
-    this.#attempt = new Attempt(tunnel.keeper.ports, { upstream: choice, client: tunnel.facts, head: asked, key }, this);
+    this.#attempt = new Attempt(tunnel.keeper.ports, { upstream: choice, client: tunnel.facts, head: asked }, this);
     return true;
   }
 
@@ -160,8 +159,9 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     tunnel.up += chunk.length;
     const data = stream.join(chunk);
     const inFrame = Math.min(stream.left, data.length);
-    const end = stream.advance(data);
-    const rest = stream.finding === 'close' ? stream.closeAt : end;
+    const end = stream.advance(data, tunnel.whole);
+    const { what, closeAt } = found;
+    const rest = what === 'close' ? closeAt : end;
     if (inFrame > 0) this.#keep(data.subarray(0, inFrame), true);
     let kept = inFrame;
     for (let at = inFrame; at < rest;) {
@@ -174,11 +174,11 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
       kept = frame.end;
     }
     this.#keep(data.subarray(kept, rest), false);
-    if (stream.finding === 'nothing') {
+    if (what === 'nothing') {
       if (end < data.length) stream.hold(data, end);
       return this.#pendingBytes <= tunnel.group.settings.websocket.holdBytes;
     }
-    if (stream.finding === 'close') tunnel.toClient(closeFrame(closeCodeOf(data, stream.closeAt), '', null));
+    if (what === 'close') tunnel.toClient(closeFrame(closeCodeOf(data, closeAt), '', null));
     else tunnel.toClient(closeFrame(1002, 'not a WebSocket frame', null));
     tunnel.keeper.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'ok' });
     return true;
@@ -189,10 +189,11 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     const stream = tunnel.fromUpstream;
     tunnel.down += chunk.length;
     const data = stream.join(chunk);
-    const end = stream.advance(data);
-    const rest = stream.finding === 'close' ? stream.closeAt : end;
+    const end = stream.advance(data, tunnel.whole);
+    const { what, closeAt } = found;
+    const rest = what === 'close' ? closeAt : end;
     const flows = rest === 0 || tunnel.toClient(data.subarray(0, rest));
-    if (stream.finding !== 'nothing') this.#parted();
+    if (what !== 'nothing') this.#parted();
     else if (end < data.length) stream.hold(data, end);
     return flows;
   }
@@ -271,9 +272,10 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     tunnel.target = target;
     life.attachedAt = tunnel.keeper.ports.clock.now();
     holdUpstream(tunnel, waiting.socket);
-    for (const frame of life.replay) tunnel.toUpstream(frame);
+    // Said again is what an earlier upstream got; what waited is kept for the next one, too, as it is passed on.
+    for (const frame of life.replay?.frames ?? []) tunnel.toUpstream(frame);
     for (const { data, inFrame } of this.#pending) {
-      if (life.replayLeft > 0) record(life, inFrame ? null : data, tunnel.group.settings.websocket);
+      life.replay?.record(inFrame ? null : data);
       tunnel.toUpstream(data);
     }
     tunnel.keeper.reattached(tunnel);

@@ -4,8 +4,11 @@ import { below, type Random } from '../../core/random.ts';
 
 export const Opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
-/** What one call of `advance` came upon. `close`: a whole Close frame, of which `closeAt` says the place. */
-export type Finding = 'nothing' | 'close' | 'violation';
+/** What the last call of `advance` came upon: one for all streams, to be looked at at once, as a field of each would cost memory. */
+export const found: {
+  what: 'nothing' | 'violation' /** A whole Close frame, at `closeAt`. */ | 'close';
+  closeAt: number;
+} = { what: 'nothing', closeAt: 0 };
 
 /** The longest payload of a control frame. */
 const CONTROL_BYTES = 125;
@@ -23,14 +26,6 @@ export class FrameStream {
   midMessage = false;
   /** Received, but not passed on yet: the begin of a frame. */
   held: Buffer | null = null;
-  /** Frames up to this size, header included, are passed on as a whole. */
-  whole: number;
-  finding: Finding = 'nothing';
-  closeAt = 0;
-
-  constructor(whole: number) {
-    this.whole = whole;
-  }
 
   /** A frame of our own may be put here. */
   get atFrame(): boolean {
@@ -58,11 +53,11 @@ export class FrameStream {
 
   /**
    * How many bytes of `data` may be passed on. Stops behind a Close frame, after which nothing counts, and before what no
-   * WebSocket says.
+   * WebSocket says. Frames up to `whole` bytes, header included, are passed on as a whole.
    */
-  advance(data: Buffer): number {
+  advance(data: Buffer, whole: number): number {
     const size = data.length;
-    this.finding = 'nothing';
+    found.what = 'nothing';
     if (this.left > size) {
       this.left -= size;
       return size;
@@ -72,17 +67,17 @@ export class FrameStream {
     while (at < size) {
       const frame = sizeAt(data, at);
       if (frame < 0) {
-        if (frame === VIOLATION) this.finding = 'violation';
+        if (frame === VIOLATION) found.what = 'violation';
         return at;
       }
       const first = data[at];
       const isControl = (first & 8) !== 0;
       const end = at + frame;
-      if (end > size && (isControl || frame <= this.whole)) return at;
+      if (end > size && (isControl || frame <= whole)) return at;
       if (!isControl) this.midMessage = (first & 0x80) === 0;
       else if ((first & 0x0f) === Opcode.close) {
-        this.finding = 'close';
-        this.closeAt = at;
+        found.what = 'close';
+        found.closeAt = at;
         return end;
       }
       if (end > size) this.left = end - size;

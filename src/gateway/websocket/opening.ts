@@ -13,7 +13,6 @@ export interface Opening {
   readonly ask: Ask;
   /** As it is sent; ends with an empty line. */
   readonly head: string;
-  readonly key: string;
 }
 
 /** What a handshake that found nobody is answered with. */
@@ -63,12 +62,12 @@ export class OpeningStage implements Stage, AttemptEvents {
   #choose(tunnel: Tunnel, failure: Failure | null): void {
     const { group, keeper } = tunnel;
     const { ports } = keeper;
-    const { ask, head, key } = this.#opening;
+    const { ask, head } = this.#opening;
     const choice = group.choose(this.#tried === null ? ask : { ...ask, without: this.#tried });
     if (isRefused(choice)) return refuse(tunnel, failure === null || failure === 'connect' ? 503 : STATUS[failure], choice);
     choice.begin();
     tunnel.target = choice;
-    this.#attempt = new Attempt(ports, { upstream: choice, client: tunnel.facts, head, key }, this);
+    this.#attempt = new Attempt(ports, { upstream: choice, client: tunnel.facts, head }, this);
   }
 
   failed(failure: Failure, error: Error): void {
@@ -138,8 +137,11 @@ export class OpeningStage implements Stage, AttemptEvents {
 function speak(life: Life, protocol: string | undefined): void {
   life.protocol = protocol;
   if (protocol !== subprotocols.json && protocol !== subprotocols.proto) return;
-  life.kind = protocol === subprotocols.json ? 'json' : 'proto';
-  life.replayLeft = 0;
+  const isJson = protocol === subprotocols.json;
+  life.kind = isJson ? 'json' : 'proto';
+  // Not a part of the answer, which would be kept with it.
+  life.protocol = isJson ? subprotocols.json : subprotocols.proto;
+  life.replay = null;
 }
 
 /** An answer that is no 101 goes through to its end; what the client says meanwhile has nobody to hear it. */
@@ -201,12 +203,16 @@ export function refuse(tunnel: Tunnel, status: number, refused: Refused | null):
   tunnel.keeper.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'failed' });
 }
 
+/** What a cookie may hold as it is (RFC 6265, cookie-octet). */
+const PLAIN = /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/;
+
 /** Names the upstream for the next time, where the client does not know it already. */
-function withCookie({ target, group }: Tunnel, ask: Ask, raw: Buffer): Buffer {
+function withCookie({ target, group, facts }: Tunnel, ask: Ask, raw: Buffer): Buffer {
   const { sticky } = group.settings;
   if (sticky === null || target === null || ask.sticky === target.name) return raw;
-  const maxAge = sticky.maxAgeS === null ? '' : `; Max-Age=${sticky.maxAgeS}`;
-  const cookie = `Set-Cookie: ${sticky.cookie}=${encodeURIComponent(target.name)}; Path=/; HttpOnly; SameSite=Lax${maxAge}\r\n\r\n`;
+  const value = PLAIN.test(target.name) ? target.name : encodeURIComponent(target.name);
+  const age = sticky.maxAgeS === null ? '' : `; Max-Age=${sticky.maxAgeS}`;
+  const cookie = `Set-Cookie: ${sticky.cookie}=${value}; Path=/${age}; HttpOnly${facts.secure ? '; Secure' : ''}\r\n\r\n`;
   return Buffer.concat([raw.subarray(0, raw.length - 2), Buffer.from(cookie, 'latin1')]);
 }
 

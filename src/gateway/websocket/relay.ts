@@ -7,10 +7,12 @@ import { unsentOf } from '../../connections/transports/websocket.ts';
 import { Turns } from '../../connections/turns.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
 import { isRefused, type Group, type Outcome, type ProxyPorts, type Upgrade, type Upgrader, type Upstream } from '../ports.ts';
+import type { WebSocketSettings } from '../settings.ts';
 import { DetachedStage, obstacle } from './failover.ts';
 import { closeFrame } from './frames.ts';
 import { headOf, OpeningStage } from './opening.ts';
 import { Pacer } from './pacer.ts';
+import { Replay } from './replay.ts';
 import { closedStage, ClosingStage, openStage, PartingStage } from './stages.ts';
 import { RelayTransport } from './transport.ts';
 import { holdClient, Tunnel, type Cause, type Keeper, type Life, type Parting, type Retry, type StageKind } from './tunnel.ts';
@@ -88,14 +90,13 @@ export class WebSocketRelay implements Upgrader, Keeper {
     const outlives = group.settings.websocket.failover;
     const ask = this.ports.router.ask(group, request, client, upgrade.user);
     const head = headOf(upgrade, outlives);
-    const key = request.header('sec-websocket-key') ?? '';
-    const stage = new OpeningStage({ ask, key, head: `${head}\r\n\r\n` }, upgrade.rest);
-    const life = outlives ? lifeOf({ ask, key, head }, group.settings.websocket.replay) : null;
+    const stage = new OpeningStage({ ask, head: `${head}\r\n\r\n` }, upgrade.rest);
+    const life = outlives ? lifeOf({ ask, head }, group.settings.websocket) : null;
     const tunnel = new Tunnel(this, { connection, client: socket, facts: client, group, life, stage });
     tunnel.seat = this.#turns.add(tunnel);
     this.#count++;
     this.ports.transport.registry.adopt(connection, this.#transport, socket);
-    socket.setTimeout(0);
+    if (socket.timeout) socket.setTimeout(0);
     holdClient(tunnel);
     stage.begin(tunnel);
     // What HTTP had read already but not looked at.
@@ -312,7 +313,8 @@ export class WebSocketRelay implements Upgrader, Keeper {
     tunnel.unsent = unsent;
     const { kind } = tunnel.stage;
     if (kind !== 'open' && kind !== 'resyncing') return;
-    const silentMs = tunnel.silent * LOOK_MS;
+    // The first look that finds nothing new may come right after the last byte.
+    const silentMs = (tunnel.silent - 1) * LOOK_MS;
     if (unsent > 0 && silentMs >= clientSendMs) {
       this.ports.transport.registry.leave(connection, { reason: 'dead', plan: null, target: null });
       this.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'aborted' });
@@ -323,6 +325,6 @@ export class WebSocketRelay implements Upgrader, Keeper {
   }
 }
 
-function lifeOf(of: Pick<Life, 'ask' | 'key' | 'head'>, replay: number): Life {
-  return { ...of, kind: 'plain', protocol: undefined, replay: [], replayLeft: replay, replayBytes: 0, replayOpen: 0, outageSince: -1, attachedAt: 0 };
+function lifeOf(of: Pick<Life, 'ask' | 'head'>, { replay, holdBytes }: WebSocketSettings): Life {
+  return { ...of, kind: 'plain', protocol: undefined, replay: replay > 0 ? new Replay(replay, holdBytes) : null, outageSince: -1, attachedAt: 0 };
 }

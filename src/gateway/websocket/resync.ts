@@ -2,7 +2,7 @@
 // answers that, and from there on everything passes.
 import { jsonCodec } from '../../protocol/json.ts';
 import { protoCodec } from '../../protocol/proto.ts';
-import { frameAt, frameOf, Opcode, payloadOf, type Frame } from './frames.ts';
+import { found, frameAt, frameOf, Opcode, payloadOf, type Frame } from './frames.ts';
 import { openStage } from './stages.ts';
 import type { Stage, Tunnel } from './tunnel.ts';
 
@@ -22,15 +22,12 @@ export class ResyncingStage implements Stage {
   readonly #tunnel: Tunnel;
   readonly #form: 'json' | 'proto';
   readonly #number: number;
-  readonly #whole: number;
   #message: Collected | null = null;
 
   constructor(tunnel: Tunnel, form: 'json' | 'proto', number: number) {
     this.#tunnel = tunnel;
     this.#form = form;
     this.#number = number;
-    this.#whole = tunnel.fromClient.whole;
-    tunnel.fromClient.whole = HELLO_BYTES;
     const codec = form === 'json' ? jsonCodec : protoCodec;
     const message = codec.encode([{ type: 'resync', number }]);
     const isText = typeof message === 'string';
@@ -42,8 +39,9 @@ export class ResyncingStage implements Stage {
     tunnel.up += chunk.length;
     const data = stream.join(chunk);
     let at = Math.min(stream.left, data.length);
-    const end = stream.advance(data);
-    const rest = stream.finding === 'close' ? stream.closeAt : end;
+    const end = stream.advance(data, HELLO_BYTES);
+    const { what, closeAt } = found;
+    const rest = what === 'close' ? closeAt : end;
     let passes = false;
     while (at < rest && !passes) {
       const frame = frameAt(data, at);
@@ -53,12 +51,12 @@ export class ResyncingStage implements Stage {
       else passes = this.#collect(data, frame);
     }
     if (passes) tunnel.move(openStage);
-    if (stream.finding === 'violation') tunnel.keeper.close(tunnel, 1002, 'not a WebSocket frame');
-    if (stream.finding === 'close') {
-      tunnel.toUpstream(data.subarray(passes ? at : stream.closeAt, end));
+    if (what === 'violation') tunnel.keeper.close(tunnel, 1002, 'not a WebSocket frame');
+    if (what === 'close') {
+      tunnel.toUpstream(data.subarray(passes ? at : closeAt, end));
       tunnel.keeper.finish(tunnel, { toClient: true, toUpstream: false, ours: false, outcome: 'ok' });
     }
-    if (stream.finding !== 'nothing') return true;
+    if (what !== 'nothing') return true;
     if (end < data.length) stream.hold(data, end);
     return !passes || at >= end || tunnel.toUpstream(data.subarray(at, end));
   }
@@ -75,9 +73,7 @@ export class ResyncingStage implements Stage {
     openStage.upstreamEnded(tunnel);
   }
 
-  leave(): void {
-    this.#tunnel.fromClient.whole = this.#whole;
-  }
+  leave(): void {}
 
   /** True when the message that this frame ends is the hello: it goes to the upstream. */
   #collect(data: Buffer, frame: Frame): boolean {

@@ -1,8 +1,7 @@
 // The stages of a WebSocket that has its upstream: passed on both ways, waiting for a boundary to be told to go, and ending.
 import type { Timer } from '../../core/clock.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
-import { closeCodeOf, closeFrame } from './frames.ts';
-import { record } from './replay.ts';
+import { closeCodeOf, closeFrame, found } from './frames.ts';
 import type { Parting, Stage, Tunnel } from './tunnel.ts';
 
 const nothing = (): void => {};
@@ -19,9 +18,9 @@ function fromClient(tunnel: Tunnel, chunk: Buffer): boolean {
   tunnel.up += chunk.length;
   const data = stream.held === null ? chunk : stream.join(chunk);
   const isInFrame = stream.left > 0;
-  const end = stream.advance(data);
-  if (tunnel.life !== null && tunnel.life.replayLeft > 0) record(tunnel.life, isInFrame ? null : data.subarray(0, end), tunnel.group.settings.websocket);
-  if (stream.finding !== 'nothing') return endedByClient(tunnel, data, end);
+  const end = stream.advance(data, tunnel.whole);
+  if (found.what !== 'nothing') return endedByClient(tunnel, data, end);
+  tunnel.life?.replay?.record(isInFrame ? null : data.subarray(0, end));
   if (end < data.length) stream.hold(data, end);
   return end === 0 || tunnel.toUpstream(end === data.length ? data : data.subarray(0, end));
 }
@@ -30,15 +29,15 @@ function fromUpstream(tunnel: Tunnel, chunk: Buffer): boolean {
   const stream = tunnel.fromUpstream;
   tunnel.down += chunk.length;
   const data = stream.held === null ? chunk : stream.join(chunk);
-  const end = stream.advance(data);
-  if (stream.finding !== 'nothing') return endedByUpstream(tunnel, data, end);
+  const end = stream.advance(data, tunnel.whole);
+  if (found.what !== 'nothing') return endedByUpstream(tunnel, data, end);
   if (end < data.length) stream.hold(data, end);
   return end === 0 || tunnel.toClient(end === data.length ? data : data.subarray(0, end));
 }
 
 /** `data` up to `end` finishes with a Close, or with what no WebSocket says. */
 export function endedByClient(tunnel: Tunnel, data: Buffer, end: number): boolean {
-  const isClose = tunnel.fromClient.finding === 'close';
+  const isClose = found.what === 'close';
   if (end > 0) tunnel.toUpstream(data.subarray(0, end));
   if (isClose) tunnel.keeper.finish(tunnel, { toClient: true, toUpstream: false, ours: false, outcome: 'ok' });
   else tunnel.keeper.close(tunnel, PROTOCOL_ERROR, 'not a WebSocket frame');
@@ -46,9 +45,9 @@ export function endedByClient(tunnel: Tunnel, data: Buffer, end: number): boolea
 }
 
 export function endedByUpstream(tunnel: Tunnel, data: Buffer, end: number): boolean {
-  const { finding, closeAt } = tunnel.fromUpstream;
+  const { what, closeAt } = found;
   const { keeper, life } = tunnel;
-  if (finding === 'violation') {
+  if (what === 'violation') {
     if (end > 0) tunnel.toClient(data.subarray(0, end));
     keeper.close(tunnel, CloseCode.failed, 'the server sent what is not a WebSocket frame');
     return true;
@@ -136,14 +135,14 @@ export class ClosingStage implements Stage {
     if (!this.#toUpstream) return true;
     tunnel.up += chunk.length;
     const data = stream.join(chunk);
-    const end = stream.advance(data);
-    if (stream.finding === 'nothing') {
+    const end = stream.advance(data, tunnel.whole);
+    if (found.what === 'nothing') {
       if (end < data.length) stream.hold(data, end);
       return end === 0 || tunnel.toUpstream(data.subarray(0, end));
     }
     this.#toUpstream = false;
-    const isAnswer = this.#parting.ours && stream.finding === 'close';
-    const passed = isAnswer ? stream.closeAt : end;
+    const isAnswer = this.#parting.ours && found.what === 'close';
+    const passed = isAnswer ? found.closeAt : end;
     if (passed > 0) tunnel.toUpstream(data.subarray(0, passed));
     if (!this.#parting.ours) return true;
     // It answered our Close. The upstream hears from us that its client has gone.
@@ -157,9 +156,9 @@ export class ClosingStage implements Stage {
     if (!this.#toClient) return true;
     tunnel.down += chunk.length;
     const data = stream.join(chunk);
-    const end = stream.advance(data);
-    if (stream.finding === 'nothing' && end < data.length) stream.hold(data, end);
-    else if (stream.finding !== 'nothing') this.#toClient = false;
+    const end = stream.advance(data, tunnel.whole);
+    if (found.what === 'nothing' && end < data.length) stream.hold(data, end);
+    else if (found.what !== 'nothing') this.#toClient = false;
     return end === 0 || tunnel.toClient(data.subarray(0, end));
   }
 

@@ -4,25 +4,20 @@ import type { Socket } from 'node:net';
 import type { Connection } from '../../connections/connection.ts';
 import type { Ask, ClientFacts, Group, Outcome, ProxyPorts, Upstream } from '../ports.ts';
 import { FrameStream } from './frames.ts';
+import type { Replay } from './replay.ts';
 
 /** What the next upstream is asked with, where the client side outlives its upstream. */
 export interface Life {
   readonly ask: Ask;
   /** As it goes upstream, without the empty line at its end. */
   readonly head: string;
-  readonly key: string;
   /** Whose messages the client speaks: ours, which can be told to say hello again, or nobody's that we know. */
   kind: 'plain' | 'json' | 'proto';
   /** The sub-protocol of the first answer; the later ones must name the same. */
   protocol: string | undefined;
-  /** The first messages of the client, as the frames that they came in. */
-  readonly replay: Buffer[];
-  /** Messages that are still to be kept. */
-  replayLeft: number;
-  replayBytes: number;
-  /** Frames of a message in `replay` whose end has not come. */
-  replayOpen: number;
-  /** Since when there is no upstream that stayed; -1: there is one. */
+  /** The first messages of the client; null: none are said again. */
+  replay: Replay | null;
+  /** Since when there is no upstream that stayed; -1: there was none yet. */
   outageSince: number;
   /** When the present upstream took over. */
   attachedAt: number;
@@ -102,8 +97,8 @@ export class Tunnel implements Holder {
   readonly facts: ClientFacts;
   readonly group: Group;
   readonly life: Life | null;
-  readonly fromClient: FrameStream;
-  readonly fromUpstream: FrameStream;
+  readonly fromClient: FrameStream = new FrameStream();
+  readonly fromUpstream: FrameStream = new FrameStream();
   stage: Stage;
   upstream: Socket | null = null;
   /** Counts this tunnel among what it carries, until `release`. */
@@ -129,9 +124,11 @@ export class Tunnel implements Holder {
     this.group = of.group;
     this.life = of.life;
     this.stage = of.stage;
-    const whole = of.life === null ? 0 : WHOLE_BYTES;
-    this.fromClient = new FrameStream(whole);
-    this.fromUpstream = new FrameStream(whole);
+  }
+
+  /** Frames up to this size are passed on as a whole. */
+  get whole(): number {
+    return this.life === null ? 0 : WHOLE_BYTES;
   }
 
   move(stage: Stage): void {
