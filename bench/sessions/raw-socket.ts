@@ -1,17 +1,19 @@
-// A WebSocket client that does next to nothing, so that the server is what is measured: it masks with zeros, reads whole
-// frames where it must, and else hands on what the network brought.
+// A WebSocket client that does next to nothing, so that the server is what is measured: it has one mask, reads whole frames where
+// it must, and else hands on what the network brought.
 import { connect, type Socket } from 'node:net';
 
 const MASKED = 0x80;
 /** The first opcode that is no message. */
 const CONTROL = 8;
 
-/** A message as one frame of a client. The mask is zero: the server's work is the same, ours is none. */
+/** One for all: a mask of zero would spare `ws` the work that every real client makes. */
+const MASK = [0x37, 0xfa, 0x21, 0x3d];
+
+/** A message as one frame of a client. */
 export function frameOf(message: string | Uint8Array): Buffer {
   const length = typeof message === 'string' ? Buffer.byteLength(message) : message.length;
   const head = length < 126 ? 6 : 8;
   const frame = Buffer.allocUnsafe(head + length);
-  frame.fill(0, 0, head);
   frame[0] = typeof message === 'string' ? 0x81 : 0x82;
   if (head === 6) frame[1] = MASKED | length;
   else {
@@ -20,6 +22,8 @@ export function frameOf(message: string | Uint8Array): Buffer {
   }
   if (typeof message === 'string') frame.write(message, head);
   else frame.set(message, head);
+  frame.set(MASK, head - 4);
+  for (let i = 0; i < length; i++) frame[head + i] ^= MASK[i & 3];
   return frame;
 }
 

@@ -18,8 +18,6 @@ export class Ages {
   readonly #ports: AgesPorts;
   readonly #timer: Timer;
   readonly #buckets = new Map<number, Set<Connection>>();
-  /** The bucket of each connection, so that one that closes early is let go of at once. */
-  readonly #seconds = new Map<Connection, number>();
   /** Due, but without a turn until now. First come, first served. */
   readonly #waiting = new Set<Connection>();
   /** Buckets up to this second have been emptied. */
@@ -33,7 +31,9 @@ export class Ages {
 
   /** Connections that wait for their age or for their turn. */
   get size(): number {
-    return this.#seconds.size + this.#waiting.size;
+    let size = this.#waiting.size;
+    for (const bucket of this.#buckets.values()) size += bucket.size;
+    return size;
   }
 
   /** Not before `dueAtMs`, on the clock. One that is to live for ever (Infinity) is not taken in. */
@@ -44,15 +44,15 @@ export class Ages {
     const bucket = this.#buckets.get(second);
     if (bucket === undefined) this.#buckets.set(second, new Set([connection]));
     else bucket.add(connection);
-    this.#seconds.set(connection, second);
+    connection.ageSecond = second;
   }
 
   /** The connection closed, or was told for another reason. Does nothing when it is not here. */
   remove(connection: Connection): void {
     this.#waiting.delete(connection);
-    const second = this.#seconds.get(connection);
-    if (second === undefined) return;
-    this.#seconds.delete(connection);
+    const second = connection.ageSecond;
+    if (second === 0) return;
+    connection.ageSecond = 0;
     const bucket = this.#buckets.get(second);
     bucket?.delete(connection);
     if (bucket?.size === 0) this.#buckets.delete(second);
@@ -67,7 +67,7 @@ export class Ages {
       if (bucket === undefined) continue;
       this.#buckets.delete(this.#emptied);
       for (const connection of bucket) {
-        this.#seconds.delete(connection);
+        connection.ageSecond = 0;
         if (connection.stage === 'open') due.push(connection);
       }
     }

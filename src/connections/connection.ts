@@ -58,10 +58,12 @@ export class Connection {
   /** What the application said of it; it may say so before the connection counts. */
   pinned = false;
   weight = 1;
+  /** Where `Ages` keeps it, so that one that closes early is let go of at once; 0: nowhere. */
+  ageSecond = 0;
   /** Its client can be told where to go. */
   directed = false;
   /** Told, when it is asked to go, so that the application ends long responses or streams by itself. */
-  onRetire: ((goodbye: Goodbye) => void) | null = null;
+  onRetire: ((goodbye: Goodbye, connection: Connection) => void) | null = null;
 
   constructor(id: number, transport: Transport, handle: unknown, now: number) {
     this.id = id;

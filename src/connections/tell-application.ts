@@ -9,7 +9,7 @@ export function tellApplication(connection: Connection, goodbye: Goodbye, { log,
   if (onRetire === null) return false;
   connection.onRetire = null;
   try {
-    onRetire(goodbye);
+    onRetire(goodbye, connection);
     return true;
   } catch (error) {
     log.error({ connection: connection.id, error }, `onRetire failed; ${without}`);

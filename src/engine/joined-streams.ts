@@ -1,11 +1,9 @@
 // Who listens to which stream on this side of a seat. Streams that are opened or closed in one turn travel in one call, since a
 // node has a stream for each of its users; on a new seat all of them are opened again.
-import { Few } from '../core/few.ts';
 import type { Log } from '../core/log.ts';
 import { type StreamCall } from './stream-calls.ts';
-import { type Entry, streamLimits, type Tail } from './streams.ts';
+import { type Entry, streamLimits, type Tail, type TailListener } from './streams.ts';
 
-type Listener = (entry: Entry) => void;
 type TailCall = StreamCall & { readonly do: 'tail' | 'untail' };
 
 export interface TailPorts {
@@ -19,9 +17,11 @@ export interface TailPorts {
 class Ear implements Tail {
   readonly #tails: Tails;
   readonly stream: string;
-  readonly listener: Listener;
+  readonly listener: TailListener;
+  /** Who else listens to the stream. */
+  next: Ear | undefined = undefined;
 
-  constructor(tails: Tails, stream: string, listener: Listener) {
+  constructor(tails: Tails, stream: string, listener: TailListener) {
     this.#tails = tails;
     this.stream = stream;
     this.listener = listener;
@@ -41,7 +41,8 @@ interface Batch {
 
 export class Tails {
   readonly #ports: TailPorts;
-  readonly #ears = new Map<string, Few<Ear>>();
+  /** The first of those who listen to each stream. Mostly it is the only one. */
+  readonly #ears = new Map<string, Ear>();
   #batch: Batch | null = null;
 
   constructor(ports: TailPorts) {
@@ -53,12 +54,13 @@ export class Tails {
     return inCalls('tail', [...this.#ears.keys()]);
   }
 
-  async open(stream: string, listener: Listener): Promise<Tail> {
+  async open(stream: string, listener: TailListener): Promise<Tail> {
     // One object, so that one function can listen twice and be closed once, and a stream costs little.
     const ear = new Ear(this, stream, listener);
-    const ears = this.#ears.get(stream) ?? new Few<Ear>();
-    ears.add(ear);
-    this.#ears.set(stream, ears);
+    let last = this.#ears.get(stream);
+    while (last?.next !== undefined) last = last.next;
+    if (last === undefined) this.#ears.set(stream, ear);
+    else last.next = ear;
     const batch = this.#thisTurn();
     batch.closed.delete(stream);
     batch.opened.add(stream);
@@ -72,13 +74,13 @@ export class Tails {
   }
 
   deliver(stream: string, entry: Entry): void {
-    this.#ears.get(stream)?.forEach(({ listener }) => {
+    for (let ear = this.#ears.get(stream); ear !== undefined; ear = ear.next) {
       try {
-        listener(entry);
+        ear.listener(entry, stream);
       } catch (error) {
         this.#ports.log.error({ stream, error }, 'a listener of a stream threw');
       }
-    });
+    }
   }
 
   clear(): void {
@@ -87,14 +89,28 @@ export class Tails {
 
   async close(ear: Ear): Promise<void> {
     const { stream } = ear;
-    const ears = this.#ears.get(stream);
-    if (ears?.delete(ear) !== true || ears.size > 0) return;
-    this.#ears.delete(stream);
+    if (!this.#takeOut(ear) || this.#ears.has(stream)) return;
     const batch = this.#thisTurn();
     batch.opened.delete(stream);
     batch.closed.add(stream);
     // Nobody listens any more either way; what still arrives finds no listener.
     await batch.done.catch(() => {});
+  }
+
+  /** False where it is not there any more. Its `next` stays: a delivery may stand at it. */
+  #takeOut(ear: Ear): boolean {
+    const first = this.#ears.get(ear.stream);
+    if (first === ear) {
+      if (ear.next === undefined) this.#ears.delete(ear.stream);
+      else this.#ears.set(ear.stream, ear.next);
+      return true;
+    }
+    for (let before = first; before !== undefined; before = before.next) {
+      if (before.next !== ear) continue;
+      before.next = ear.next;
+      return true;
+    }
+    return false;
   }
 
   #thisTurn(): Batch {

@@ -1,6 +1,6 @@
 // The engine port over a seat: checks arguments, waits for a seat within the time limit, repeats what a lost seat left
 // undone, and opens the inboxes and tails again on every new seat. `local` and `redis` are this plus a way to take a seat.
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Timer } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { NodeRecord } from '../core/membership.ts';
@@ -30,6 +30,17 @@ export interface JoinedOptions {
 
 type Listener = (message: Json) => void;
 
+/** A call that has not been answered yet. */
+interface UnderWay {
+  readonly call: Call;
+  /** On the clock. */
+  readonly deadline: number;
+  /** Whether it is made again on the next seat where this one is lost. */
+  readonly repeats: boolean;
+  readonly resolve: (value: Json) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 export class JoinedEngine implements Engine {
   readonly kind: string;
   readonly onHealth: Engine['onHealth'];
@@ -39,8 +50,9 @@ export class JoinedEngine implements Engine {
   readonly #inboxes = new Map<string, Set<Listener>>();
   readonly #tails: Tails;
   readonly #wakelock = new Wakelock();
-  /** Rejects the calls under way when the engine is closed. */
-  readonly #underWay = new Set<(error: EvenkeelError) => void>();
+  readonly #underWay = new Set<UnderWay>();
+  /** Runs at the earliest deadline that there was when it was set. */
+  #watcher: Timer | null = null;
 
   constructor(options: JoinedOptions) {
     this.kind = options.kind;
@@ -121,54 +133,83 @@ export class JoinedEngine implements Engine {
 
   async close(): Promise<void> {
     this.#keeper.close();
-    for (const reject of this.#underWay) reject(new EvenkeelError('EVENKEEL_ENGINE_CLOSED', 'the engine was closed during the call'));
+    this.#watcher?.cancel();
+    for (const one of this.#underWay) this.#reject(one, new EvenkeelError('EVENKEEL_ENGINE_CLOSED', 'the engine was closed during the call'));
     this.#inboxes.clear();
     this.#tails.clear();
     this.#wakelock.close();
   }
 
-  async #call(call: Call): Promise<Json> {
-    const { clock, timeoutMs } = this.#options;
-    const deadline = clock.now() + timeoutMs;
+  #call(call: Call): Promise<Json> {
+    return new Promise((resolve, reject) => {
+      const deadline = this.#options.clock.now() + this.#options.timeoutMs;
+      const one: UnderWay = { call, deadline, repeats: true, resolve, reject };
+      this.#begin(one);
+      this.#attempt(one);
+    });
+  }
+
+  #begin(one: UnderWay): void {
     this.#wakelock.take();
-    try {
-      for (;;) {
-        const seat = await this.#keeper.seat(Math.max(0, deadline - clock.now()));
-        try {
-          return await this.#answer(seat, call, deadline);
-        } catch (error) {
-          if (!isUnreachable(error) || this.#keeper.closed) throw error;
-          // A message that was perhaps delivered must not be delivered again.
-          if (call.do === 'send' || clock.now() >= deadline) throw this.#keeper.unreachable();
-        }
-      }
-    } finally {
-      this.#wakelock.drop();
-    }
+    this.#underWay.add(one);
+    this.#watch(one.deadline);
   }
 
-  /** The seat's answer, or unreachable at the deadline. A seat that says that it is no good is given up. */
-  async #answer(seat: Seat, call: Call, deadline: number): Promise<Json> {
+  /** False: it ended before. */
+  #end(one: UnderWay): boolean {
+    if (!this.#underWay.delete(one)) return false;
+    this.#wakelock.drop();
+    return true;
+  }
+
+  #reject(one: UnderWay, error: unknown): void {
+    if (this.#end(one)) one.reject(error);
+  }
+
+  /** On the seat that is there, or the next one. */
+  #attempt(one: UnderWay): void {
+    const seat = this.#keeper.current();
+    if (seat !== null) return this.#ask(one, seat);
+    this.#keeper.seat(Math.max(0, one.deadline - this.#options.clock.now())).then(
+      (next) => void (this.#underWay.has(one) && this.#ask(one, next)),
+      (error: unknown) => this.#reject(one, error),
+    );
+  }
+
+  #ask(one: UnderWay, seat: Seat): void {
+    seat.call(one.call).then(
+      (value) => void (this.#end(one) && one.resolve(value)),
+      (error: unknown) => this.#failed(one, seat, error),
+    );
+  }
+
+  /** A seat that says that it is no good is given up. What it left undone is asked again, until the deadline. */
+  #failed(one: UnderWay, seat: Seat, error: unknown): void {
+    const isLost = isUnreachable(error);
+    if (isLost) this.#keeper.lost(seat, error.message);
+    if (!this.#underWay.has(one)) return;
+    if (!isLost || this.#keeper.closed || !one.repeats) return this.#reject(one, error);
+    // A message that was perhaps delivered must not be delivered again.
+    if (one.call.do === 'send' || this.#options.clock.now() >= one.deadline) return this.#reject(one, this.#keeper.unreachable());
+    this.#attempt(one);
+  }
+
+  /** One timer for all calls: there may be thousands a second, and hardly one of them reaches its deadline. */
+  #watch(deadline: number): void {
     const { clock } = this.#options;
-    let end = (_error: EvenkeelError): void => {};
-    const ended = new Promise<never>((_resolve, reject) => void (end = reject));
-    const timer = clock.after(Math.max(0, deadline - clock.now()), () => end(this.#keeper.unreachable()));
-    this.#underWay.add(end);
-    try {
-      return await Promise.race([ended, this.#asked(seat, call)]);
-    } finally {
-      timer.cancel();
-      this.#underWay.delete(end);
-    }
+    this.#watcher ??= clock.after(Math.max(0, deadline - clock.now()), () => {
+      this.#watcher = null;
+      this.#expire(clock.now());
+    });
   }
 
-  async #asked(seat: Seat, call: Call): Promise<Json> {
-    try {
-      return await seat.call(call);
-    } catch (error) {
-      if (isUnreachable(error)) this.#keeper.lost(seat, error.message);
-      throw error;
+  #expire(now: number): void {
+    let next = Infinity;
+    for (const one of this.#underWay) {
+      if (one.deadline <= now) this.#reject(one, this.#keeper.unreachable());
+      else next = Math.min(next, one.deadline);
     }
+    if (next !== Infinity) this.#watch(next);
   }
 
   async #reopen(seat: Seat): Promise<void> {
@@ -187,14 +228,16 @@ export class JoinedEngine implements Engine {
   async #callOff(call: Call): Promise<void> {
     const seat = this.#keeper.current();
     if (seat === null) return;
-    this.#wakelock.take();
+    const deadline = this.#options.clock.now() + this.#options.timeoutMs;
     try {
-      await this.#answer(seat, call, this.#options.clock.now() + this.#options.timeoutMs);
+      await new Promise<Json>((resolve, reject) => {
+        const one: UnderWay = { call, deadline, repeats: false, resolve, reject };
+        this.#begin(one);
+        this.#ask(one, seat);
+      });
     } catch (error) {
       // Nobody listens any more either way; what still arrives finds no listener.
       this.#options.log.debug({ call: call.do, error }, 'an inbox or a tail was closed without an answer');
-    } finally {
-      this.#wakelock.drop();
     }
   }
 

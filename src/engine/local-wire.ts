@@ -95,16 +95,22 @@ export class Lines {
   push(chunk: Buffer, onLine: (line: string) => boolean): boolean {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
-      this.#keep(chunk.subarray(start, end));
+      if (this.#bytes + end - start > this.limit) return false;
+      if (!onLine(this.#line(chunk, start, end))) return false;
       start = end + 1;
-      if (this.#bytes > this.limit) return false;
-      const line = Buffer.concat(this.#parts).toString('utf8');
-      this.#parts = [];
-      this.#bytes = 0;
-      if (!onLine(line)) return false;
     }
     if (start < chunk.length) this.#keep(chunk.subarray(start));
     return this.#bytes <= this.limit;
+  }
+
+  /** What was kept and the part of `chunk` that ends it. */
+  #line(chunk: Buffer, start: number, end: number): string {
+    if (this.#bytes === 0) return chunk.toString('utf8', start, end);
+    this.#keep(chunk.subarray(start, end));
+    const line = Buffer.concat(this.#parts).toString('utf8');
+    this.#parts = [];
+    this.#bytes = 0;
+    return line;
   }
 
   #keep(part: Buffer): void {

@@ -12,7 +12,7 @@ import { serveStreams } from './memory-serve.ts';
 import { StreamStore } from './memory-streams.ts';
 import { PortStreams } from './port-streams.ts';
 import type { StoredCall } from './stream-calls.ts';
-import type { Entry, Streams, Tail } from './streams.ts';
+import type { Streams, Tail, TailListener } from './streams.ts';
 
 export interface MemoryOptions {
   readonly clock: Clock;
@@ -274,9 +274,9 @@ class MemoryEngine implements Engine {
     return serveStreams(this.#store.streams, call);
   }
 
-  async #tail(stream: string, listener: (entry: Entry) => void): Promise<Tail> {
+  async #tail(stream: string, listener: TailListener): Promise<Tail> {
     this.#mustBeOpen();
-    const shut = this.#store.streams.tail(stream, (entry) => listener(entry));
+    const shut = this.#store.streams.tail(stream, (entry) => listener(entry, stream));
     this.#tails.add(shut);
     return {
       close: async () => {

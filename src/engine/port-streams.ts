@@ -1,14 +1,14 @@
 // `Streams` over calls as data: every engine is this plus a way to carry out one call and a way to listen. What an engine
 // answers is taken as it is.
 import { checkStreamCall, type OwnedMember, type OwnedSession, type Range, type Reply, type Start, type StreamCall } from './stream-calls.ts';
-import type { Append, Appended, Claim, Claimed, Entry, Page, PresentMember, Streams, Tail } from './streams.ts';
+import type { Append, Appended, Claim, Claimed, Page, PresentMember, Streams, Tail, TailListener } from './streams.ts';
 import type { Position } from '../protocol/frames.ts';
 
 export interface StreamPorts {
   /** Carries out a call that keeps to the limits. */
   readonly call: (call: StreamCall) => Promise<unknown>;
   /** Resolves when the listener will be told. */
-  readonly tail: (stream: string, listener: (entry: Entry) => void) => Promise<Tail>;
+  readonly tail: (stream: string, listener: TailListener) => Promise<Tail>;
 }
 
 export class PortStreams implements Streams {
@@ -30,7 +30,7 @@ export class PortStreams implements Streams {
     return this.#ask({ do: 'tops', streams, metaMs });
   }
 
-  async tail(stream: string, listener: (entry: Entry) => void): Promise<Tail> {
+  async tail(stream: string, listener: TailListener): Promise<Tail> {
     checkStreamCall({ do: 'tail', streams: [stream] });
     return this.#ports.tail(stream, listener);
   }
@@ -76,8 +76,13 @@ export class PortStreams implements Streams {
   }
 
   /** Rejects, and never throws, when the arguments are beyond the limits. */
-  async #ask<T>(call: StreamCall): Promise<T> {
-    checkStreamCall(call);
-    return (await this.#ports.call(call)) as T;
+  #ask<T>(call: StreamCall): Promise<T> {
+    try {
+      checkStreamCall(call);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    // Handed on as it is: another promise around it is what a node of many sessions would feel.
+    return this.#ports.call(call) as Promise<T>;
   }
 }

@@ -90,6 +90,8 @@ export interface Tail {
   close(): Promise<void>;
 }
 
+export type TailListener = (entry: Entry, stream: string) => void;
+
 /**
  * Rejections are those of `Engine`. All calls but none are repeated when the link to the engine breaks under them, since
  * repeating does no harm.
@@ -113,8 +115,9 @@ export interface Streams {
   /**
    * Entries from now on, in order, until something is lost on the way, which can happen silently: whoever listens compares
    * offsets, and tops now and then. Resolves when what is appended from now on will arrive. Survives reconnects.
+   * The listener is told the stream as well, so that one function can listen to many.
    */
-  tail(stream: string, listener: (entry: Entry) => void): Promise<Tail>;
+  tail(stream: string, listener: TailListener): Promise<Tail>;
 
   /** Compare-and-set of the owner epoch, which grows with every claim that succeeds. */
   claim(claim: Claim): Promise<Claimed>;

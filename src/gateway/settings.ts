@@ -209,8 +209,10 @@ export interface AuthSettings {
 }
 
 export interface TierSettings {
-  /** Base URL of the application. */
+  /** Where the application is told what happens. */
   readonly url: string;
+  /** Where the application publishes. */
+  readonly listen: Address;
   /** Signs the calls both ways (HMAC-SHA256). */
   readonly secret: string;
   readonly timeoutMs: number;

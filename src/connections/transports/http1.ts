@@ -91,7 +91,7 @@ class Http1Transport implements Transport {
     registry.leave(connection, goodbye);
     connection.onRetire = null;
     try {
-      onRetire?.(goodbye);
+      onRetire?.(goodbye, connection);
     } catch (error) {
       log.error({ connection: connection.id, error }, 'onRetire failed; the response goes on until it ends or is cut');
     }

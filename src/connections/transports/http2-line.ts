@@ -132,7 +132,7 @@ export class Line {
     const { onRetire } = connection;
     connection.onRetire = null;
     try {
-      onRetire?.(goodbye);
+      onRetire?.(goodbye, connection);
     } catch (error) {
       this.#ports.log.error({ connection: connection.id, error }, 'onRetire failed; the streams go on until they end or are cut');
     }

@@ -3,7 +3,7 @@
 import { lifespan } from '../../core/lifetime.ts';
 import type { Listening } from '../../core/event.ts';
 import { Ages } from '../../connections/ages.ts';
-import { unsentOf } from '../../connections/transports/websocket.ts';
+import { unsentOf } from '../../connections/transports/websocket-transport.ts';
 import { Turns } from '../../connections/turns.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
 import { isRefused, type Group, type Outcome, type ProxyPorts, type Upgrade, type Upgrader, type Upstream } from '../ports.ts';

@@ -4,9 +4,10 @@ import type { Clock, Timer } from '../../core/clock.ts';
 import { EvenkeelError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { Engine } from '../../engine/engine.ts';
-import { streamLimits, type Append, type Appended, type Keep } from '../../engine/streams.ts';
+import { streamLimits, type Append, type Appended, type Entry, type Keep } from '../../engine/streams.ts';
 import { EVERYBODY, INBOX, presenceTopic, type Payload, type Start } from '../../protocol/frames.ts';
 import { dataOf, type Follower } from './follower.ts';
+import { SharedTops } from './shared-tops.ts';
 import { LiveStream, type LiveStreamPorts } from './live-stream.ts';
 
 export interface HubPorts {
@@ -46,7 +47,9 @@ export class Hub {
   constructor(ports: HubPorts) {
     const { engine, clock, log, defer, keep } = ports;
     this.#ports = ports;
-    this.#streamPorts = { streams: engine.streams, clock, log, defer, metaMs: keep.metaMs };
+    const hear = (entry: Entry, name: string): void => this.#streams.get(name)?.hear(entry);
+    const tops = new SharedTops(engine.streams, keep.metaMs);
+    this.#streamPorts = { streams: engine.streams, clock, log, defer, top: (stream) => tops.top(stream), hear };
   }
 
   start(): void {

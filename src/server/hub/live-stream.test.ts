@@ -93,11 +93,19 @@ function world(): World {
     read: (...given) => answering(() => streams.read(...given)),
     tops: (...given) => answering(() => streams.tops(...given)),
     tail: async (name, listener) => {
-      listeners.push(listener);
+      listeners.push((entry) => listener(entry, name));
       return streams.tail(name, hear);
     },
   } as Partial<Streams> as Streams;
-  const stream = new LiveStream(NAME, 'a', { streams: faulty, clock, log: silentLog, defer: queueMicrotask, metaMs: 60_000 });
+  const topOf = async (name: string): Promise<Position | undefined> => (await faulty.tops([name], 60_000))[0];
+  const stream: LiveStream = new LiveStream(NAME, 'a', {
+    streams: faulty,
+    clock,
+    log: silentLog,
+    defer: queueMicrotask,
+    top: topOf,
+    hear: (entry) => stream.hear(entry),
+  });
   return {
     stream,
     faults,

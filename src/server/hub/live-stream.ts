@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../../core/clock.ts';
 import { EvenkeelError } from '../../core/errors.ts';
 import { Few } from '../../core/few.ts';
 import type { Log } from '../../core/log.ts';
-import type { Entry, Page, Streams, Tail } from '../../engine/streams.ts';
+import type { Entry, Page, Streams, Tail, TailListener } from '../../engine/streams.ts';
 import type { Position, Start } from '../../protocol/frames.ts';
 import { follows, publications, type Follower, type Packed, type Packer } from './follower.ts';
 
@@ -14,8 +14,10 @@ export interface LiveStreamPorts {
   readonly log: Log;
   /** Runs `task` after what is happening now: publications of one turn share a write. */
   readonly defer: (task: () => void) => void;
-  /** How long the stream is remembered after its last entry or subscription, ms. */
-  readonly metaMs: number;
+  /** Hands what the tail of a stream brings to the `LiveStream` of that name. One for all: a node has one for each of its users. */
+  readonly hear: TailListener;
+  /** Where a stream ends; it is remembered from now on. */
+  readonly top: (stream: string) => Promise<Position | undefined>;
 }
 
 type State =
@@ -79,7 +81,10 @@ export class LiveStream {
    */
   follow(follower: Follower, start: Start): void | Promise<void> {
     this.#flush();
-    this.#behindOf().set(follower, { position: 'after' in start ? start.after : null, start, told: false, stalled: false });
+    const behind: Behind = { position: 'after' in start ? start.after : null, start, told: false, stalled: false };
+    // Most are where the stream is from the beginning.
+    if (follower.ready() && this.#joins(follower, behind)) return;
+    this.#behindOf().set(follower, behind);
     this.#pump();
     if (this.#state.kind === 'opening') return new Promise((resolve) => void (this.#waiting ??= []).push(resolve));
   }
@@ -113,10 +118,10 @@ export class LiveStream {
   }
 
   async #open(): Promise<void> {
-    const { streams, metaMs } = this.#ports;
+    const { streams, hear, top: topOf } = this.#ports;
     try {
-      this.#tail ??= await streams.tail(this.name, (entry) => this.#hear(entry));
-      const [top] = await streams.tops([this.name], metaMs);
+      this.#tail ??= await streams.tail(this.name, hear);
+      const top = await topOf(this.name);
       if (this.#state.kind === 'closed') return this.close();
       if (top === undefined) return;
       this.#state = { kind: 'open', position: top, highest: top.offset, healing: false };
@@ -135,7 +140,7 @@ export class LiveStream {
   }
 
   /** An entry from the tail. */
-  #hear(entry: Entry): void {
+  hear(entry: Entry): void {
     const state = this.#state;
     // What comes while it opens is read with the first page.
     if (state.kind !== 'open') return;

@@ -12,7 +12,8 @@ const WALL = 1_700_000_000_000;
 function house({ perS = 10, perAddressPerS = null as number | null } = {}) {
   const told: Record<Refusal, number> = { later: 0, refused: 0, address: 0 };
   const door = new Door({ secret: () => 's', perS, perAddressPerS, turnedAway: (how) => void told[how]++ }, 0);
-  const knock = (now: number, slot: string | null = null, address = '10.0.0.1'): Answer => door.arrive({ now, wall: WALL + now }, { slot, address });
+  const knock = (now: number, slot: string | null = null, address = '10.0.0.1'): Answer =>
+    door.arrive({ now, wall: WALL + now }, { slot, address: () => address });
   const kinds = (count: number, now: number): string[] => Array.from({ length: count }, () => knock(now).kind);
   return { door, told, knock, kinds };
 }

@@ -28,7 +28,7 @@ export interface Knock {
   /** What the client shows, or null. */
   readonly slot: string | null;
   /** Where it comes from, as far as is known. */
-  readonly address: string;
+  readonly address: () => string;
 }
 
 export type Answer =
@@ -82,7 +82,7 @@ export class Door {
 
   arrive(at: Moment, { slot, address }: Knock): Answer {
     const { now, wall } = at;
-    const addressMs = this.#addresses?.take(now, address) ?? 0;
+    const addressMs = this.#addresses?.take(now, address()) ?? 0;
     if (addressMs > 0) return this.#refuse('address', addressMs);
     if (slot !== null && this.#isInvited(at, slot)) return IN;
     const waitMs = this.#gate.waitMs(now);

@@ -7,30 +7,40 @@ export const Held = { waiting: 1, underWay: 2, rate: 4, unread: 8, ended: 16 } a
 
 type Reason = (typeof Held)[keyof typeof Held];
 
-export interface IntakePorts {
+/** One for all links. */
+export interface IntakeRules {
   readonly clock: Clock;
-  /** On average. */
-  readonly framesPerS: number;
-  readonly link: { hold(): void; release(): void };
+  readonly settings: {
+    /** On average. */
+    readonly framesPerS: number;
+  };
+}
+
+export interface IntakeLink {
+  hold(): void;
+  release(): void;
 }
 
 export class Intake {
-  readonly #ports: IntakePorts;
+  readonly #link: IntakeLink;
+  readonly #rules: IntakeRules;
   #reasons = 0;
   /** Frames that may still be taken now, and when that was counted. */
   #allowance: number;
   #countedAt: number;
   #rest: Timer | null = null;
 
-  constructor(ports: IntakePorts) {
-    this.#ports = ports;
-    this.#countedAt = ports.clock.now();
-    this.#allowance = 2 * ports.framesPerS;
+  constructor(link: IntakeLink, rules: IntakeRules) {
+    this.#link = link;
+    this.#rules = rules;
+    this.#countedAt = rules.clock.now();
+    this.#allowance = 2 * rules.settings.framesPerS;
   }
 
   /** Takes frames from the allowance. Below zero nothing is read until it is positive again. */
   count(frames: number): void {
-    const { clock, framesPerS } = this.#ports;
+    const { clock } = this.#rules;
+    const { framesPerS } = this.#rules.settings;
     const now = clock.now();
     this.#allowance = Math.min(2 * framesPerS, this.#allowance + ((now - this.#countedAt) / 1000) * framesPerS) - frames;
     this.#countedAt = now;
@@ -43,19 +53,19 @@ export class Intake {
   hold(reason: Reason): void {
     const before = this.#reasons;
     this.#reasons |= reason;
-    if (before === 0) this.#ports.link.hold();
+    if (before === 0) this.#link.hold();
   }
 
   release(reason: Reason): void {
     const before = this.#reasons;
     this.#reasons &= ~reason;
-    if (before !== 0 && this.#reasons === 0) this.#ports.link.release();
+    if (before !== 0 && this.#reasons === 0) this.#link.release();
   }
 
   /** The link ends: it is read from now on, whatever comes, since the client's goodbye comes that way too. */
   end(): void {
     this.#rest?.cancel();
-    if ((this.#reasons & ~Held.ended) !== 0) this.#ports.link.release();
+    if ((this.#reasons & ~Held.ended) !== 0) this.#link.release();
     this.#reasons = Held.ended;
   }
 }

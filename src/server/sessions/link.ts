@@ -1,4 +1,4 @@
-// A link as its session sees it, and the frames that are handed on as they came.
+// A link as its session sees it, where the session stands, and the frames that are handed on as they came.
 import type { ClientFrame, Codec } from '../../protocol/frames.ts';
 import type { Packed, Packer } from '../hub/follower.ts';
 
@@ -14,6 +14,14 @@ export interface SessionLink {
   hold(): void;
   release(): void;
 }
+
+export type SessionStage =
+  /** Waits for hello. */
+  | 'greeting'
+  | 'open'
+  /** A newer link has the session: it still gets what it follows until it closes, and may not write. */
+  | 'retired'
+  | 'closed';
 
 export type Hello = ClientFrame & { readonly type: 'hello' };
 export type RequestFrame = ClientFrame & { readonly type: 'request' };

@@ -13,6 +13,18 @@ export interface Knock {
   readonly remoteAddress: string;
 }
 
+export type Accepted = Omit<Knock, 'token'>;
+
+/** Asks `from` for the address only where the application does. */
+export const knockOf = (from: Accepted, token: string | null): Knock => ({
+  token,
+  headers: from.headers,
+  url: from.url,
+  get remoteAddress() {
+    return from.remoteAddress;
+  },
+});
+
 /** What the application knows of a client. `user` names the inbox and goes into presence; null: nobody in particular. */
 export interface Identity {
   readonly user: string | null;

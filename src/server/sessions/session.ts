@@ -10,7 +10,7 @@ import { dataOf, type Follower, type Packed, type Packer } from '../hub/follower
 import { streamOf, type Hub } from '../hub/hub.ts';
 import type { LiveStream } from '../hub/live-stream.ts';
 import { Held, Intake } from './intake.ts';
-import type { Hello, RequestFrame, SessionLink } from './link.ts';
+import type { Hello, RequestFrame, SessionLink, SessionStage } from './link.ts';
 import { Missed } from './missed.ts';
 import type { SessionsSettings, Wish } from './options.ts';
 import { countsFromOne, isOwn, isReserved, isTooBig, type Outcome } from './rules.ts';
@@ -41,14 +41,6 @@ export interface SessionHost {
   present(session: Session, topic: string): Promise<ServerFrame>;
 }
 
-export type SessionStage =
-  /** Waits for hello. */
-  | 'greeting'
-  | 'open'
-  /** A newer link has the session: it still gets what it follows until it closes, and may not write. */
-  | 'retired'
-  | 'closed';
-
 /** What may be under way for one client; beyond it nothing more is read. */
 const UNDER_WAY = 128;
 /** Topics on which a client may have left out a number at once. */
@@ -73,7 +65,7 @@ export class Session implements Follower {
   #streams: LiveStream[] = [];
   /** When it began to take nothing, or 0. */
   #stalledAt = 0;
-  #out: ServerFrame[] = [];
+  #out: ServerFrame[] | null = null;
   #acks: Map<string, number> | null = null;
   /** Made when something is missing; most sessions never need it. */
   #missed: Missed | null = null;
@@ -87,7 +79,7 @@ export class Session implements Follower {
     this.packer = link.packer;
     this.#host = host;
     this.since = host.clock.now();
-    this.#intake = new Intake({ clock: host.clock, framesPerS: host.settings.framesPerS, link });
+    this.#intake = new Intake(link, host);
   }
 
   /** One message of the link. */
@@ -163,7 +155,8 @@ export class Session implements Follower {
   tell(frame: ServerFrame): void {
     if (this.stage === 'closed') return;
     if (frame.type === 'gap') this.#host.gapped();
-    if (this.#out.push(frame) === 1 && this.#acks === null) this.#host.flushSoon(this);
+    if (this.#out === null && this.#acks === null) this.#host.flushSoon(this);
+    (this.#out ??= []).push(frame);
   }
 
   /** Follows a stream for the client. A promise where that begins later. */
@@ -354,7 +347,7 @@ export class Session implements Follower {
   #ack(topic: string, number: number): void {
     if (this.#acks === null) {
       this.#acks = new Map<string, number>();
-      if (this.#out.length === 0) this.#host.flushSoon(this);
+      if (this.#out === null) this.#host.flushSoon(this);
     }
     this.#acks.set(topic, Math.max(number, this.#acks.get(topic) ?? 0));
   }
@@ -387,13 +380,13 @@ export class Session implements Follower {
 
   /** Sends what waits for the end of this turn. */
   flush(): void {
-    const frames = this.#out;
     if (this.#acks !== null) {
-      for (const [topic, number] of this.#acks) frames.push({ type: 'ack', topic, number });
+      for (const [topic, number] of this.#acks) (this.#out ??= []).push({ type: 'ack', topic, number });
       this.#acks = null;
     }
-    if (frames.length === 0 || this.stage === 'closed') return;
-    this.#out = [];
+    const frames = this.#out;
+    if (frames === null || this.stage === 'closed') return;
+    this.#out = null;
     this.link.write(this.packer.pack(frames));
     this.ready();
   }

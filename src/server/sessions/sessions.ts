@@ -13,7 +13,7 @@ import { EVERYBODY, frameLimits, INBOX, type ServerFrame } from '../../protocol/
 import type { SessionTally } from '../../node/session-tally.ts';
 import { VITALS_METHOD } from '../../protocol/vitals.ts';
 import { Hub } from '../hub/hub.ts';
-import type { Knock, SessionsSettings } from './options.ts';
+import { knockOf, type Accepted, type SessionsSettings } from './options.ts';
 import { Presence } from './presence.ts';
 import { Requests } from './requests.ts';
 import { SharedSecret } from './secret.ts';
@@ -39,8 +39,6 @@ export interface SessionsPorts {
   readonly urlOf: (address: string) => string;
   readonly tally: SessionTally;
 }
-
-type Accepted = Omit<Knock, 'token'>;
 
 /** From accept to hello. */
 const HELLO_MS = 10_000;
@@ -169,7 +167,7 @@ export class Sessions implements SessionHost {
   async greet(session: Session, hello: Hello): Promise<void> {
     const from = this.#greeting.get(session);
     if (from === undefined) return;
-    const identity = await this.settings.authenticate({ ...from, token: hello.token ?? null });
+    const identity = await this.settings.authenticate(knockOf(from, hello.token ?? null));
     if (session.stage !== 'greeting') return;
     if (identity === null) return session.end(CloseCode.unauthorized, 'the token is not accepted');
     session.user = checkUser(identity.user);

@@ -1,7 +1,6 @@
-// A session's link over a WebSocket of `ws`: whole WebSocket frames are made once for all links with the same codec and written
+// A session's link over a WebSocket: whole WebSocket frames are made once for all links with the same codec and written
 // straight to the socket, because one write per message instead of two is what a fan-out costs.
-import type { Socket } from 'node:net';
-import type { WebSocket } from 'ws';
+import type { FrameSocket } from '../../connections/transports/frame-socket.ts';
 import type { Codec, ServerFrame } from '../../protocol/frames.ts';
 import type { Packed, Packer } from '../hub/follower.ts';
 import type { SessionLink } from './link.ts';
@@ -34,19 +33,17 @@ export function webSocketPacker(codec: Codec): Packer {
 export class WebSocketLink implements SessionLink {
   readonly codec: Codec;
   readonly packer: Packer;
-  readonly #ws: WebSocket;
-  readonly #socket: Socket;
+  readonly #ws: FrameSocket<unknown>;
 
-  constructor(ws: WebSocket, socket: Socket, kind: { readonly codec: Codec; readonly packer: Packer }) {
+  constructor(ws: FrameSocket<unknown>, kind: { readonly codec: Codec; readonly packer: Packer }) {
     this.#ws = ws;
-    this.#socket = socket;
     this.codec = kind.codec;
     this.packer = kind.packer;
   }
 
-  /** Nothing may follow a Close. Compression is off, so `ws` never holds back what it was given: the order stays. */
+  /** Nothing may follow a Close. */
   write(packed: Packed): void {
-    if (this.#ws.readyState === this.#ws.OPEN) this.#socket.write(packed);
+    if (this.#ws.readyState === this.#ws.OPEN) this.#ws.socket.write(packed);
   }
 
   close(code: number, reason: string): void {
@@ -54,7 +51,7 @@ export class WebSocketLink implements SessionLink {
   }
 
   buffered(): number {
-    return this.#socket.writableLength;
+    return this.#ws.socket.writableLength;
   }
 
   hold(): void {

@@ -6,7 +6,7 @@ import { Event, rethrow } from '../../core/event.ts';
 import type { Random } from '../../core/random.ts';
 import type { Engine, EngineHealth, Inbox, Json } from '../../engine/engine.ts';
 import { memoryEngine, MemoryStore } from '../../engine/memory.ts';
-import type { Entry, Streams, Tail } from '../../engine/streams.ts';
+import type { Entry, Streams, Tail, TailListener } from '../../engine/streams.ts';
 import { silentLog } from '../../core/log.ts';
 import { TURN_MS, type Process } from './process.ts';
 
@@ -143,11 +143,11 @@ class NodeEngine implements Engine {
     });
   }
 
-  #tail(stream: string, listener: (entry: Entry) => void): Promise<Tail> {
+  #tail(stream: string, listener: TailListener): Promise<Tail> {
     const heard = (entry: Entry): void => {
       const { dropping } = this.#shared.faults;
       if (dropping !== null && isMeant(dropping, this.#node) && this.#happens(dropping.part)) return;
-      this.#hear(() => listener(entry));
+      this.#hear(() => listener(entry, stream));
     };
     return this.#call(() => this.#shared.attach(this.#node, (inner) => inner.streams.tail(stream, heard)));
   }
