@@ -25,6 +25,8 @@ class FakeUpstream implements Upstream {
     this.active++;
   }
 
+  answered(): void {}
+
   end(outcome: Outcome): void {
     assert.equal(outcome, 'ok');
     this.active--;
