@@ -15,11 +15,12 @@ import { Guard } from './door/guard.ts';
 import { Entrances } from './entrances.ts';
 import { HttpProxy } from './http/proxy.ts';
 import { Operations } from './operations.ts';
-import type { GroupHandle, ProxyPorts, Tally } from './ports.ts';
-import { checkServed, whatStays } from './reload.ts';
+import type { GroupHandle, ProxyPorts, Tally, TierOpener } from './ports.ts';
+import { whatStays } from './reload.ts';
 import { GatewayRouter } from './router.ts';
 import type { Address, GatewaySettings } from './settings.ts';
 import { Decisions } from './steer/decisions.ts';
+import { Tiers } from './steer/tiers.ts';
 import { Upgrades } from './steer/upgrades.ts';
 import { WayShower } from './steer/way-shower.ts';
 import { openGroup } from './upstreams/open.ts';
@@ -36,6 +37,8 @@ export interface GatewayPorts {
   readonly fetch: typeof globalThis.fetch;
   /** Reads the configuration again, for operators; null: there is none. */
   readonly reload: (() => Promise<void>) | null;
+  /** Opens connection tiers; null: routes cannot lead to one. */
+  readonly openTier: TierOpener | null;
 }
 
 /** A listener that listens, with its real port. */
@@ -69,6 +72,7 @@ export class Gateway {
   readonly #groups = new Map<string, GroupHandle>();
   readonly #decisions: Decisions;
   readonly #http: HttpProxy;
+  readonly #tiers: Tiers;
   #settings: GatewaySettings;
   #dns: DnsServer | null = null;
   #zoneSerial: number;
@@ -112,15 +116,16 @@ export class Gateway {
     };
     this.#decisions = new Decisions({ clock, log, router, tally, fetch });
     this.relay = new WebSocketRelay(proxyPorts);
+    const { openTier } = ports;
+    this.#tiers = new Tiers(openTier === null ? null : (tier) => openTier(tier, this.node, log));
     const wayShower = new WayShower({ clock, decisions: this.#decisions, tally, registry: this.node.registry });
-    this.#http = new HttpProxy(proxyPorts, { answers: this.#decisions, upgrader: new Upgrades(this.relay, wayShower) });
+    this.#http = new HttpProxy(proxyPorts, { answers: this.#decisions, upgrader: new Upgrades({ relay: this.relay, wayShower, tiers: this.#tiers }) });
     this.operations = new Operations(this, ports.reload);
     this.entrances = new Entrances({ proxies: proxyPorts, guard: this.guard, http: this.#http });
   }
 
   /** Resolves once everything listens and the node has joined its fleet. Where something cannot be had nothing is left behind. */
   static async open(settings: GatewaySettings, ports: GatewayPorts): Promise<Gateway> {
-    checkServed(settings);
     const gateway = new Gateway(settings, ports);
     try {
       await gateway.#begin();
@@ -152,16 +157,17 @@ export class Gateway {
    * for the life of a process (the node, its engine, the addresses of admin and DNS) stays, and the log says so.
    */
   async reload(settings: GatewaySettings): Promise<void> {
-    checkServed(settings);
     const { log } = this.#ports;
     const before = this.#settings;
     const fresh = new Map<string, GroupHandle>();
+    const tiers = await this.#tiers.prepare(settings.routes);
     try {
       for (const [name, group] of settings.groups) if (!this.#groups.has(name)) fresh.set(name, this.#openGroup(group));
       this.#updateGroups(settings);
       await this.entrances.follow(settings.listeners);
     } catch (error) {
       for (const group of fresh.values()) group.close();
+      await tiers.drop();
       this.#updateGroups(before);
       throw error;
     }
@@ -169,6 +175,7 @@ export class Gateway {
     this.guard.update(settings.limits);
     for (const [name, group] of fresh) this.#groups.set(name, group);
     this.router.replace(settings.routes, this.#groups);
+    await tiers.hold();
     for (const [name, group] of this.#groups) {
       if (settings.groups.has(name)) continue;
       this.#groups.delete(name);
@@ -200,6 +207,7 @@ export class Gateway {
     const { clock, random, log } = this.#ports;
     const { groups, routes, listeners, dns } = this.#settings;
     for (const [name, group] of groups) this.#groups.set(name, this.#openGroup(group));
+    await (await this.#tiers.prepare(routes)).hold();
     this.router.replace(routes, this.#groups);
     await this.entrances.follow(listeners);
     const serial = (): number => this.#zoneSerial;
@@ -252,6 +260,7 @@ export class Gateway {
     this.entrances.close();
     for (const connection of this.node.registry.all()) connection.transport.cut(connection);
     this.relay.stop();
+    await this.#tiers.close();
     this.#http.close();
     this.#decisions.landings.close();
     for (const group of this.#groups.values()) group.close();

@@ -180,7 +180,10 @@ function targetOf(file: RouteFile, path: Path, around: Named): RouteTarget {
     const signing = secret === undefined ? null : files.secret(secret, [...path, 'assign', 'secret']);
     return { kind: 'assign', group: must(['assign', 'group'], group), scheme, secret: signing, validMs };
   }
-  if (file.tier !== undefined) return { kind: 'tier', tier: { ...file.tier, secret: files.secret(file.tier.secret, [...path, 'tier', 'secret']) ?? '' } };
+  if (file.tier !== undefined) {
+    const secret = files.secret(file.tier.secret, [...path, 'tier', 'secret']) ?? '';
+    return { kind: 'tier', tier: { ...file.tier, listen: listenOf(file.tier.listen), secret } };
+  }
   if (file.group !== undefined) return { kind: 'groups', groups: [{ group: must(['group'], file.group), weight: 1 }] };
   const parts = Object.entries(file.groups ?? {}).map(([group, weight]) => ({ group, weight }));
   for (const { group } of parts) must(['groups', group], group);
