@@ -8,7 +8,7 @@ import type { Random } from '../core/random.ts';
 import type { Connection } from '../connections/connection.ts';
 import type { TransportPorts } from '../connections/ports.ts';
 import type { FleetNode } from '../node/node.ts';
-import type { Address, DiscoverySettings, GroupSettings, GuardSettings, RouteSettings, Timeouts, UpstreamSettings } from './settings.ts';
+import type { Address, DiscoverySettings, GroupSettings, GuardSettings, RouteSettings, TierSettings, Timeouts, UpstreamSettings } from './settings.ts';
 
 /** Who is at the other end of a client connection: as the PROXY header says, else the socket. */
 export interface ClientFacts {
