@@ -1,6 +1,8 @@
 // The gateway as a whole: a node of a fleet with groups of upstreams, a router, proxies and the doors in front of them. It opens
 // everything or nothing, takes a new configuration over while connections go on, drains, and closes what it opened.
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../core/clock.ts';
+import { EvenkeelError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -15,10 +17,10 @@ import { Guard } from './door/guard.ts';
 import { Entrances } from './entrances.ts';
 import { HttpProxy } from './http/proxy.ts';
 import { Operations } from './operations.ts';
-import type { GroupHandle, ProxyPorts, Tally } from './ports.ts';
-import { checkServed, whatStays } from './reload.ts';
+import type { GroupHandle, ProxyPorts, Tally, Upgrader } from './ports.ts';
+import { checkTiers, tiersOf, whatStays } from './reload.ts';
 import { GatewayRouter } from './router.ts';
-import type { Address, GatewaySettings } from './settings.ts';
+import type { Address, GatewaySettings, TierSettings } from './settings.ts';
 import { Decisions } from './steer/decisions.ts';
 import { Upgrades } from './steer/upgrades.ts';
 import { WayShower } from './steer/way-shower.ts';
@@ -36,6 +38,13 @@ export interface GatewayPorts {
   readonly fetch: typeof globalThis.fetch;
   /** Reads the configuration again, for operators; null: there is none. */
   readonly reload: (() => Promise<void>) | null;
+  /** null: connection tiers are not served, and routes that lead to one are refused. */
+  readonly openTier: ((settings: TierSettings, node: FleetNode) => Promise<TierHandle>) | null;
+}
+
+/** A connection tier: ends WebSockets itself. */
+export interface TierHandle extends Upgrader {
+  close(): Promise<void>;
 }
 
 /** A listener that listens, with its real port. */
@@ -70,6 +79,7 @@ export class Gateway {
   readonly #decisions: Decisions;
   readonly #http: HttpProxy;
   #settings: GatewaySettings;
+  readonly #tiers: { readonly settings: TierSettings; readonly tier: TierHandle }[] = [];
   #dns: DnsServer | null = null;
   #zoneSerial: number;
   #closed: Promise<void> | null = null;
@@ -86,6 +96,10 @@ export class Gateway {
     const timeouts = (): GatewaySettings['timeouts'] => this.#settings.timeouts;
     const limits = (): GatewaySettings['limits'] => this.#settings.limits;
     this.router = new GatewayRouter(random);
+    this.node.onDrain((what) => {
+      // An operator emptied it for good: what a signal does at the end of its drain.
+      if (what === 'done' && this.node.exitsAfterDrain) this.#shut();
+    });
     this.guard = new Guard(settings.limits, clock);
     this.dialer = openDialer({
       clock,
@@ -113,14 +127,16 @@ export class Gateway {
     this.#decisions = new Decisions({ clock, log, router, tally, fetch });
     this.relay = new WebSocketRelay(proxyPorts);
     const wayShower = new WayShower({ clock, decisions: this.#decisions, tally, registry: this.node.registry });
-    this.#http = new HttpProxy(proxyPorts, { answers: this.#decisions, upgrader: new Upgrades(this.relay, wayShower) });
+    this.#http = new HttpProxy(proxyPorts, {
+      answers: this.#decisions,
+      upgrader: new Upgrades({ relay: this.relay, wayShower, tier: (wanted) => this.#tier(wanted) }),
+    });
     this.operations = new Operations(this, ports.reload);
     this.entrances = new Entrances({ proxies: proxyPorts, guard: this.guard, http: this.#http });
   }
 
   /** Resolves once everything listens and the node has joined its fleet. Where something cannot be had nothing is left behind. */
   static async open(settings: GatewaySettings, ports: GatewayPorts): Promise<Gateway> {
-    checkServed(settings);
     const gateway = new Gateway(settings, ports);
     try {
       await gateway.#begin();
@@ -152,7 +168,7 @@ export class Gateway {
    * for the life of a process (the node, its engine, the addresses of admin and DNS) stays, and the log says so.
    */
   async reload(settings: GatewaySettings): Promise<void> {
-    checkServed(settings);
+    checkTiers(this.#settings, settings);
     const { log } = this.#ports;
     const before = this.#settings;
     const fresh = new Map<string, GroupHandle>();
@@ -201,6 +217,7 @@ export class Gateway {
     const { groups, routes, listeners, dns } = this.#settings;
     for (const [name, group] of groups) this.#groups.set(name, this.#openGroup(group));
     this.router.replace(routes, this.#groups);
+    for (const tier of tiersOf(this.#settings)) this.#tiers.push({ settings: tier, tier: await this.#openTier(tier) });
     await this.entrances.follow(listeners);
     const serial = (): number => this.#zoneSerial;
     const hosts = (group: string): Host[] => hostsOf(this.#groups.get(group));
@@ -225,6 +242,17 @@ export class Gateway {
     return openGroup(settings, { clock, random, log, dialer: this.dialer });
   }
 
+  #tier(wanted: TierSettings): TierHandle | null {
+    return this.#tiers.find(({ settings }) => isDeepStrictEqual(settings, wanted))?.tier ?? null;
+  }
+
+  #openTier(settings: TierSettings): Promise<TierHandle> {
+    const { openTier } = this.#ports;
+    if (openTier === null)
+      throw new EvenkeelError('EVENKEEL_BAD_OPTION', 'a route must lead to a group, redirect or assign here, got a tier: the command serves it');
+    return openTier(settings, this.node);
+  }
+
   #updateGroups(settings: GatewaySettings): void {
     for (const [name, group] of settings.groups) this.#groups.get(name)?.update(group);
   }
@@ -244,7 +272,11 @@ export class Gateway {
     notice?.cancel();
     // An operator may have taken it back meanwhile.
     if (this.node.state === 'up') return;
-    stop();
+    this.#shut();
+  }
+
+  #shut(): void {
+    this.entrances.stop();
     this.node.shut();
   }
 
@@ -255,6 +287,7 @@ export class Gateway {
     this.#http.close();
     this.#decisions.landings.close();
     for (const group of this.#groups.values()) group.close();
+    await Promise.all(this.#tiers.map(({ tier }) => tier.close()));
     await this.#dns?.close();
     await this.node.close();
     await this.#engine.close();

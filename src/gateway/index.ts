@@ -40,5 +40,6 @@ export function openGateway(settings: GatewaySettings, { log = silentLog, reload
     sampler: loadSampler(),
     fetch: realFetch,
     reload: reload ?? null,
+    openTier: null,
   });
 }

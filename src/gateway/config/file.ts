@@ -142,6 +142,7 @@ export interface AssignFile {
 
 export interface TierFile {
   readonly url: string;
+  readonly listen: string | number;
   readonly secret: SecretFile;
   readonly timeoutMs: number;
   readonly maxCalls: number;

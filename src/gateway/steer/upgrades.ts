@@ -1,19 +1,31 @@
-// Sends each WebSocket handshake to whom it concerns: clients of ours on a redirected route are told where to go, all others are
-// relayed.
+// Sends each WebSocket handshake to whom it concerns: to the connection tier of its route, to whoever tells clients of ours where
+// to go, or to the relay.
 import type { Upgrade, Upgrader } from '../ports.ts';
+import type { TierSettings } from '../settings.ts';
+
+export interface UpgradersByTarget {
+  readonly relay: Upgrader;
+  readonly wayShower: Upgrader;
+  /** null: there is no such tier. */
+  readonly tier: (settings: TierSettings) => Upgrader | null;
+}
 
 export class Upgrades implements Upgrader {
-  readonly #relay: Upgrader;
-  readonly #wayShower: Upgrader;
+  readonly #to: UpgradersByTarget;
 
-  constructor(relay: Upgrader, wayShower: Upgrader) {
-    this.#relay = relay;
-    this.#wayShower = wayShower;
+  constructor(to: UpgradersByTarget) {
+    this.#to = to;
   }
 
   upgrade(upgrade: Upgrade): void {
-    // Others were answered with a redirect before they came here.
-    const isRedirected = upgrade.route.settings.target.kind === 'redirect';
-    (isRedirected ? this.#wayShower : this.#relay).upgrade(upgrade);
+    this.#for(upgrade).upgrade(upgrade);
+  }
+
+  #for({ route }: Upgrade): Upgrader {
+    const { relay, wayShower, tier } = this.#to;
+    const { target } = route.settings;
+    // Others than clients of ours were answered with a redirect before they came here.
+    if (target.kind === 'redirect') return wayShower;
+    return target.kind === 'tier' ? (tier(target.tier) ?? relay) : relay;
   }
 }
