@@ -1,6 +1,8 @@
 // The gateway as a whole: a node of a fleet with groups of upstreams, a router, proxies and the doors in front of them. It opens
 // everything or nothing, takes a new configuration over while connections go on, drains, and closes what it opened.
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../core/clock.ts';
+import { EvenkeelError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -15,12 +17,11 @@ import { Guard } from './door/guard.ts';
 import { Entrances } from './entrances.ts';
 import { HttpProxy } from './http/proxy.ts';
 import { Operations } from './operations.ts';
-import type { GroupHandle, ProxyPorts, Tally, TierOpener } from './ports.ts';
-import { whatStays } from './reload.ts';
+import type { GroupHandle, ProxyPorts, Tally, Upgrader } from './ports.ts';
+import { checkTiers, tiersOf, whatStays } from './reload.ts';
 import { GatewayRouter } from './router.ts';
-import type { Address, GatewaySettings } from './settings.ts';
+import type { Address, GatewaySettings, TierSettings } from './settings.ts';
 import { Decisions } from './steer/decisions.ts';
-import { Tiers } from './steer/tiers.ts';
 import { Upgrades } from './steer/upgrades.ts';
 import { WayShower } from './steer/way-shower.ts';
 import { openGroup } from './upstreams/open.ts';
@@ -37,8 +38,13 @@ export interface GatewayPorts {
   readonly fetch: typeof globalThis.fetch;
   /** Reads the configuration again, for operators; null: there is none. */
   readonly reload: (() => Promise<void>) | null;
-  /** Opens connection tiers; null: routes cannot lead to one. */
-  readonly openTier: TierOpener | null;
+  /** null: connection tiers are not served, and routes that lead to one are refused. */
+  readonly openTier: ((settings: TierSettings, node: FleetNode) => Promise<TierHandle>) | null;
+}
+
+/** A connection tier: ends WebSockets itself. */
+export interface TierHandle extends Upgrader {
+  close(): Promise<void>;
 }
 
 /** A listener that listens, with its real port. */
@@ -72,8 +78,8 @@ export class Gateway {
   readonly #groups = new Map<string, GroupHandle>();
   readonly #decisions: Decisions;
   readonly #http: HttpProxy;
-  readonly #tiers: Tiers;
   #settings: GatewaySettings;
+  readonly #tiers: { readonly settings: TierSettings; readonly tier: TierHandle }[] = [];
   #dns: DnsServer | null = null;
   #zoneSerial: number;
   #closed: Promise<void> | null = null;
@@ -90,6 +96,10 @@ export class Gateway {
     const timeouts = (): GatewaySettings['timeouts'] => this.#settings.timeouts;
     const limits = (): GatewaySettings['limits'] => this.#settings.limits;
     this.router = new GatewayRouter(random);
+    this.node.onDrain((what) => {
+      // An operator emptied it for good: what a signal does at the end of its drain.
+      if (what === 'done' && this.node.exitsAfterDrain) this.#shut();
+    });
     this.guard = new Guard(settings.limits, clock);
     this.dialer = openDialer({
       clock,
@@ -116,10 +126,11 @@ export class Gateway {
     };
     this.#decisions = new Decisions({ clock, log, router, tally, fetch });
     this.relay = new WebSocketRelay(proxyPorts);
-    const { openTier } = ports;
-    this.#tiers = new Tiers(openTier === null ? null : (tier) => openTier(tier, this.node, log));
     const wayShower = new WayShower({ clock, decisions: this.#decisions, tally, registry: this.node.registry });
-    this.#http = new HttpProxy(proxyPorts, { answers: this.#decisions, upgrader: new Upgrades({ relay: this.relay, wayShower, tiers: this.#tiers }) });
+    this.#http = new HttpProxy(proxyPorts, {
+      answers: this.#decisions,
+      upgrader: new Upgrades({ relay: this.relay, wayShower, tier: (wanted) => this.#tier(wanted) }),
+    });
     this.operations = new Operations(this, ports.reload);
     this.entrances = new Entrances({ proxies: proxyPorts, guard: this.guard, http: this.#http });
   }
@@ -157,17 +168,16 @@ export class Gateway {
    * for the life of a process (the node, its engine, the addresses of admin and DNS) stays, and the log says so.
    */
   async reload(settings: GatewaySettings): Promise<void> {
+    checkTiers(this.#settings, settings);
     const { log } = this.#ports;
     const before = this.#settings;
     const fresh = new Map<string, GroupHandle>();
-    const tiers = await this.#tiers.prepare(settings.routes);
     try {
       for (const [name, group] of settings.groups) if (!this.#groups.has(name)) fresh.set(name, this.#openGroup(group));
       this.#updateGroups(settings);
       await this.entrances.follow(settings.listeners);
     } catch (error) {
       for (const group of fresh.values()) group.close();
-      await tiers.drop();
       this.#updateGroups(before);
       throw error;
     }
@@ -175,7 +185,6 @@ export class Gateway {
     this.guard.update(settings.limits);
     for (const [name, group] of fresh) this.#groups.set(name, group);
     this.router.replace(settings.routes, this.#groups);
-    await tiers.hold();
     for (const [name, group] of this.#groups) {
       if (settings.groups.has(name)) continue;
       this.#groups.delete(name);
@@ -207,8 +216,8 @@ export class Gateway {
     const { clock, random, log } = this.#ports;
     const { groups, routes, listeners, dns } = this.#settings;
     for (const [name, group] of groups) this.#groups.set(name, this.#openGroup(group));
-    await (await this.#tiers.prepare(routes)).hold();
     this.router.replace(routes, this.#groups);
+    for (const tier of tiersOf(this.#settings)) this.#tiers.push({ settings: tier, tier: await this.#openTier(tier) });
     await this.entrances.follow(listeners);
     const serial = (): number => this.#zoneSerial;
     const hosts = (group: string): Host[] => hostsOf(this.#groups.get(group));
@@ -233,6 +242,17 @@ export class Gateway {
     return openGroup(settings, { clock, random, log, dialer: this.dialer });
   }
 
+  #tier(wanted: TierSettings): TierHandle | null {
+    return this.#tiers.find(({ settings }) => isDeepStrictEqual(settings, wanted))?.tier ?? null;
+  }
+
+  #openTier(settings: TierSettings): Promise<TierHandle> {
+    const { openTier } = this.#ports;
+    if (openTier === null)
+      throw new EvenkeelError('EVENKEEL_BAD_OPTION', 'a route must lead to a group, redirect or assign here, got a tier: the command serves it');
+    return openTier(settings, this.node);
+  }
+
   #updateGroups(settings: GatewaySettings): void {
     for (const [name, group] of settings.groups) this.#groups.get(name)?.update(group);
   }
@@ -252,7 +272,11 @@ export class Gateway {
     notice?.cancel();
     // An operator may have taken it back meanwhile.
     if (this.node.state === 'up') return;
-    stop();
+    this.#shut();
+  }
+
+  #shut(): void {
+    this.entrances.stop();
     this.node.shut();
   }
 
@@ -260,10 +284,10 @@ export class Gateway {
     this.entrances.close();
     for (const connection of this.node.registry.all()) connection.transport.cut(connection);
     this.relay.stop();
-    await this.#tiers.close();
     this.#http.close();
     this.#decisions.landings.close();
     for (const group of this.#groups.values()) group.close();
+    await Promise.all(this.#tiers.map(({ tier }) => tier.close()));
     await this.#dns?.close();
     await this.node.close();
     await this.#engine.close();

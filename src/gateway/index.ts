@@ -10,14 +10,13 @@ import { realFetch } from '../host/fetch.ts';
 import { loadSampler } from '../host/load.ts';
 import { freshName, realRandom } from '../host/random.ts';
 import { Gateway } from './gateway.ts';
-import type { TierOpener } from './ports.ts';
 import type { GatewaySettings } from './settings.ts';
 
 export { EvenkeelError, errorCodes, type ErrorCode } from '../core/errors.ts';
 export type { Log } from '../core/log.ts';
 export { gatewayJsonSchema, gatewaySettings, readGatewayFile } from './config/index.ts';
 export type { Gateway } from './gateway.ts';
-export type { GroupHandle, Tier, TierOpener, UpstreamState, UpstreamStatus } from './ports.ts';
+export type { GroupHandle, UpstreamState, UpstreamStatus } from './ports.ts';
 export type { GatewaySettings } from './settings.ts';
 export type { RelayedWebSocket } from './websocket/relay.ts';
 
@@ -26,15 +25,13 @@ export interface GatewayOptions {
   readonly log?: Log | undefined;
   /** What `POST /api/reload` of its admin API does: read the configuration again and call `reload`. Default: it is refused. */
   readonly reload?: (() => Promise<void>) | undefined;
-  /** Opens connection tiers: `connectionTier` of `evenkeel/tier`. Default: routes that lead to a tier are refused. */
-  readonly tier?: TierOpener | undefined;
 }
 
 /**
  * Opens a gateway. Resolves once every listener listens; rejects with EVENKEEL_BAD_OPTION or EVENKEEL_PORT_TAKEN, and then nothing
  * was started.
  */
-export function openGateway(settings: GatewaySettings, { log = silentLog, reload, tier }: GatewayOptions = {}): Promise<Gateway> {
+export function openGateway(settings: GatewaySettings, { log = silentLog, reload }: GatewayOptions = {}): Promise<Gateway> {
   return Gateway.open(settings, {
     clock: realClock,
     random: realRandom,
@@ -43,6 +40,6 @@ export function openGateway(settings: GatewaySettings, { log = silentLog, reload
     sampler: loadSampler(),
     fetch: realFetch,
     reload: reload ?? null,
-    openTier: tier ?? null,
+    openTier: null,
   });
 }

@@ -7,8 +7,7 @@ import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import type { Connection } from '../connections/connection.ts';
 import type { TransportPorts } from '../connections/ports.ts';
-import type { FleetNode } from '../node/node.ts';
-import type { Address, DiscoverySettings, GroupSettings, GuardSettings, RouteSettings, TierSettings, Timeouts, UpstreamSettings } from './settings.ts';
+import type { Address, DiscoverySettings, GroupSettings, GuardSettings, RouteSettings, Timeouts, UpstreamSettings } from './settings.ts';
 
 /** Who is at the other end of a client connection: as the PROXY header says, else the socket. */
 export interface ClientFacts {
@@ -208,13 +207,3 @@ export interface Upgrader {
 export interface Acceptor {
   accept(socket: Socket, client: ClientFacts, head: Buffer | null): void;
 }
-
-/** Ends sessions and WebSockets itself, for an application that speaks HTTP. */
-export interface Tier extends Upgrader {
-  /** Where the application publishes. */
-  readonly address: Address;
-  close(): Promise<void>;
-}
-
-/** Opens a tier on the gateway's node. Rejects with EVENKEEL_PORT_TAKEN or EVENKEEL_BAD_OPTION, and then nothing is left open. */
-export type TierOpener = (settings: TierSettings, node: FleetNode, log: Log) => Promise<Tier>;

@@ -10,7 +10,7 @@ import type { FleetNode } from '../node/node.ts';
 import * as subprotocols from '../protocol/subprotocols.ts';
 import { Refusal, serveSessions, type Identity, type ServedSessions } from '../server/sessions/index.ts';
 import type { Knock } from '../server/sessions/options.ts';
-import type { Tier, Upgrade } from '../gateway/ports.ts';
+import type { Upgrade, Upgrader } from '../gateway/ports.ts';
 import type { Address, TierSettings } from '../gateway/settings.ts';
 import { TierApi } from './api.ts';
 import { Application } from './application.ts';
@@ -28,9 +28,12 @@ export interface TierPorts {
   readonly defer: (task: () => void) => void;
 }
 
-export interface CountedTier extends Tier {
+export interface Tier extends Upgrader {
+  /** Where the application publishes. */
+  readonly address: Address;
   /** Sessions and plain WebSockets here. */
   readonly counts: { readonly sessions: number; readonly websockets: number };
+  close(): Promise<void>;
 }
 
 /** The inner server that sessions are attached to never listens; this is where its only path is. */
@@ -45,7 +48,7 @@ const identity = z.looseObject({ user: z.string().min(1).max(100).nullish() });
 const reply = z.looseObject({ code: z.number().int().min(200).max(599).default(200), message: z.string().max(1_000).default('') });
 
 /** Resolves when its API listens. Rejects with EVENKEEL_PORT_TAKEN or EVENKEEL_BAD_OPTION; then nothing is left open. */
-export async function openTier(settings: TierSettings, ports: TierPorts): Promise<CountedTier> {
+export async function openTier(settings: TierSettings, ports: TierPorts): Promise<Tier> {
   const tier = new ConnectionTier(settings, ports);
   try {
     await tier.listen();
@@ -56,7 +59,7 @@ export async function openTier(settings: TierSettings, ports: TierPorts): Promis
   return tier;
 }
 
-class ConnectionTier implements CountedTier {
+class ConnectionTier implements Tier {
   readonly #settings: TierSettings;
   readonly #ports: TierPorts;
   readonly #application: Application;
@@ -101,7 +104,7 @@ class ConnectionTier implements CountedTier {
     return this.#address;
   }
 
-  get counts(): CountedTier['counts'] {
+  get counts(): Tier['counts'] {
     return { sessions: this.#sessions.count, websockets: this.#plain.count };
   }
 

@@ -50,6 +50,8 @@ export class CountedUpstream implements Upstream {
     this.active++;
   }
 
+  answered(): void {}
+
   end(outcome: Outcome, latencyMs: number | null): void {
     this.active--;
     this.ends.push({ outcome, latencyMs });
@@ -63,6 +65,7 @@ interface Gone {
 
 /** Gives the upstreams in their order, leaving out who was tried. */
 export class TurnGroup implements Group {
+  readonly pressure = 0;
   readonly settings: GroupSettings;
   readonly upstreams: readonly CountedUpstream[];
   readonly gone: Event<Gone> = new Event(rethrow);

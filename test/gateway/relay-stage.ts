@@ -32,6 +32,8 @@ export class FakeUpstream implements Upstream {
     this.active++;
   }
 
+  answered(): void {}
+
   end(outcome: Outcome): void {
     this.active--;
     this.outcomes.push(outcome);
@@ -51,6 +53,7 @@ export interface StageOptions {
 type Gone = Parameters<Parameters<Group['onGone']>[0]>[0];
 
 export class FakeGroup implements Group {
+  readonly pressure = 0;
   readonly settings: GroupSettings;
   readonly upstreams: FakeUpstream[];
   readonly gone: Event<Gone> = new Event<Gone>(rethrow);

@@ -14,14 +14,14 @@ import { realFetch } from '../../src/host/fetch.ts';
 import { freshName } from '../../src/host/random.ts';
 import { FleetNode } from '../../src/node/node.ts';
 import { readNodeOptions } from '../../src/node/options.ts';
-import { openTier, type CountedTier } from '../../src/tier/tier.ts';
+import { openTier, type Tier } from '../../src/tier/tier.ts';
 
 export const SECRET = 'a secret of both sides';
 
 export interface TierStage {
   /** Where WebSockets of both kinds come in. */
   readonly url: string;
-  readonly tier: CountedTier;
+  readonly tier: Tier;
   readonly node: FleetNode;
   call(method: string, path: string, body?: unknown, over?: { secret?: string; at?: number }): Promise<{ status: number; body: Record<string, unknown> }>;
 }

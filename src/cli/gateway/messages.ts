@@ -5,8 +5,8 @@ export type ToWorker<S> =
   /** Open the gateway. `slot`: which of the workers that serve at a time it is, from 0. */
   | { readonly kind: 'open'; readonly settings: S; readonly slot: number }
   | { readonly kind: 'reload'; readonly settings: S }
-  /** Stop accepting, empty yourself, and end. */
-  | { readonly kind: 'drain' };
+  /** Empty yourself, and end. `replaced`: others listen already, so stop accepting at once; else when balancers have noticed. */
+  | { readonly kind: 'drain'; readonly replaced: boolean };
 
 export type FromWorker =
   /** It listens to what it is told from now on; what was said before is lost. */

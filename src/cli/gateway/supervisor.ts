@@ -126,7 +126,7 @@ class Supervisor<S> {
   #drainAll(): void {
     this.#stage = 'draining';
     this.#cancelRestarts();
-    for (const process of this.#alive) this.#drain(process);
+    for (const process of this.#alive) this.#drain(process, false);
     this.#settle();
   }
 
@@ -146,17 +146,17 @@ class Supervisor<S> {
     const facts = await process.open(settings, slot);
     // Told to drain while it started: it hears so again, and ends.
     if (this.#stage !== 'running') {
-      this.#drain(process);
+      this.#drain(process, false);
       return facts;
     }
     const before = this.#seats[slot];
     this.#seats[slot] = { state: 'serving', process, since: this.#options.clock.now() };
-    if (before.state === 'serving') this.#drain(before.process);
+    if (before.state === 'serving') this.#drain(before.process, true);
     if (before.state === 'waiting') before.timer.cancel();
     return facts;
   }
 
-  #drain(process: WorkerProcess<S>): void {
+  #drain(process: WorkerProcess<S>, replaced: boolean): void {
     const limitMs = this.#options.drainLimitMs(this.#settings);
     const timer = this.#options.clock.after(limitMs, () => {
       this.#options.say(`gateway process ${process.pid} did not drain within ${limitMs} ms and is ended`);
@@ -165,7 +165,7 @@ class Supervisor<S> {
     void process.exited.then(() => timer.cancel());
     this.#drained.push(process);
     if (this.#drained.length > DRAINING) this.#drained.shift()?.kill();
-    process.drain();
+    process.drain(replaced);
   }
 
   #exited(process: WorkerProcess<S>, exit: Exit): void {

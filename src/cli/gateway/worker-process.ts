@@ -53,8 +53,8 @@ export class WorkerProcess<S> {
     return `gateway process ${this.pid} must answer within ${RELOAD_MS / 1_000} s, it did not`;
   }
 
-  drain(): void {
-    this.#send({ kind: 'drain' });
+  drain(replaced: boolean): void {
+    this.#send({ kind: 'drain', replaced });
   }
 
   kill(): void {

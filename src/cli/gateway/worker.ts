@@ -10,8 +10,8 @@ import type { FromWorker, ToWorker } from './messages.ts';
 export interface RunningGateway<S> {
   /** Takes other settings over in place. Rejects, and changes nothing, where it cannot. */
   reload(settings: S): Promise<void>;
-  /** Stops accepting at once, tells its clients to go, and resolves when it is empty or the deadline is over. */
-  drain(): Promise<void>;
+  /** Tells its clients to go, and resolves when it is empty or the deadline is over. `atOnce`: stops accepting now, else after the notice. */
+  drain(atOnce: boolean): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -31,7 +31,7 @@ export function runWorker<S>(open: (settings: S, slot: number) => Promise<Opened
     if (cluster.worker === undefined || cluster.worker.exitedAfterDisconnect) return;
     // The supervisor is gone. Node would end this process at once; its clients are worth a goodbye.
     cluster.worker.exitedAfterDisconnect = true;
-    void worker.drain();
+    void worker.drain(false);
   });
 }
 
@@ -48,14 +48,14 @@ class Worker<S> {
   async hear(message: ToWorker<S>): Promise<void> {
     if (message.kind === 'open') this.#opened ??= this.#begin(message.settings, message.slot);
     else if (message.kind === 'reload') await this.#reload(message.settings);
-    else await this.drain();
+    else await this.drain(message.replaced);
   }
 
-  async drain(): Promise<void> {
+  async drain(atOnce: boolean): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
     const gateway = await this.#opened;
-    await gateway?.drain();
+    await gateway?.drain(atOnce);
     await gateway?.close();
     exit(0);
   }

@@ -74,9 +74,7 @@ function nodeOf({ node = {}, timeouts, engine }: GatewayFile, { notes }: Surroun
 function adminOf({ admin }: GatewayFile, { notes, files }: Surroundings): AdminSettings | null {
   if (admin === undefined) return null;
   const { listen: written, token: secret } = typeof admin === 'object' ? admin : { listen: admin };
-  const read = listenOf(written);
-  // A port alone: who may drain a fleet is not left to the network.
-  const listen = /^\d+$/.test(String(written)) ? { host: '127.0.0.1', port: read.port } : read;
+  const listen = ownListenOf(written);
   const token = secret === undefined ? null : files.secret(secret, ['admin', 'token']);
   if (secret === undefined && !isLoopback(listen.host))
     notes.add(['admin'], 'must have a token where others than this machine reach it', `${showAddress(listen)} and none`);
@@ -181,8 +179,8 @@ function targetOf(file: RouteFile, path: Path, around: Named): RouteTarget {
     return { kind: 'assign', group: must(['assign', 'group'], group), scheme, secret: signing, validMs };
   }
   if (file.tier !== undefined) {
-    const secret = files.secret(file.tier.secret, [...path, 'tier', 'secret']) ?? '';
-    return { kind: 'tier', tier: { ...file.tier, listen: listenOf(file.tier.listen), secret } };
+    const { listen, secret } = file.tier;
+    return { kind: 'tier', tier: { ...file.tier, listen: ownListenOf(listen), secret: files.secret(secret, [...path, 'tier', 'secret']) ?? '' } };
   }
   if (file.group !== undefined) return { kind: 'groups', groups: [{ group: must(['group'], file.group), weight: 1 }] };
   const parts = Object.entries(file.groups ?? {}).map(([group, weight]) => ({ group, weight }));
@@ -224,6 +222,9 @@ function collide(a: Address, b: Address): boolean {
   if (a.host === b.host || a.host === '::' || b.host === '::') return true;
   return isV6(a) === isV6(b) && (isAll(a) || isAll(b));
 }
+
+/** A port alone is of this machine only: who may command a gateway is not left to the network. */
+const ownListenOf = (text: string | number): Address => (/^\d+$/.test(String(text)) ? { host: '127.0.0.1', port: Number(text) } : listenOf(text));
 
 /** The schema has let only addresses through. */
 const listenOf = (text: string | number): Address => readListen(text) ?? { host: '', port: 0 };

@@ -55,7 +55,7 @@ routes:
   - {host: API.example.org, path: /v1, headers: {X-Beta: "1"}, groups: {web: 9, canary: 1}, priority: 5, origins: [https://Example.org], auth: http://auth/check}
   - {path: /where, redirect: web}
   - {path: /assign, assign: {group: web, scheme: wss}}
-  - {path: /tier, tier: {url: http://app, listen: 127.0.0.1:9100, secret: {file: token}}}
+  - {path: /tier, tier: {url: http://app, listen: 9900, secret: {file: token}}}
   - {path: /, group: web}
 limits: {perAddress: 100, bodyBytes: 1000000}
 timeouts: {clientIdleMs: 60000, tunnelMs: 0}

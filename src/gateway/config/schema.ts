@@ -63,7 +63,7 @@ const listener = z.union([
 
 const tier = z.strictObject({
   url: httpUrl.describe('Where the application is told what happens.'),
-  listen: listen.describe('Where the application publishes.'),
+  listen: listen.describe('Where the application publishes: `HOST:PORT`, or a port alone: then of this machine only.'),
   secret: secret.describe('Signs the calls both ways: the text, or `{file: PATH}`.'),
   timeoutMs: ms.default(10_000).describe('No answer within this is a failure.'),
   maxCalls: count.max(100_000).default(256).describe('Calls at a time; beyond, connections wait.'),

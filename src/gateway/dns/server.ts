@@ -67,7 +67,7 @@ class ZoneServer implements DnsServer {
       await listening(this.#tcp, () => this.#tcp.listen({ host, port }));
       const bound = (this.#tcp.address() as { port: number }).port;
       this.#address = { host, port: bound };
-      await listening(this.#udp, () => this.#udp.bind({ address: host, port: bound, exclusive: true }));
+      await listening(this.#udp, () => this.#udp.bind({ address: host, port: bound }));
     } catch (error) {
       await this.close();
       throw cannotListen(error as NodeJS.ErrnoException, `${host}:${port}`);
