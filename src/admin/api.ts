@@ -5,7 +5,8 @@ import { EvenkeelError, type ErrorCode } from '../core/errors.ts';
 import { refusal } from './guard.ts';
 import type { Metrics } from './metrics.ts';
 import type { AdminSettings } from './options.ts';
-import { findRoutes, routes, type Route } from './routes.ts';
+import type { Route } from './call.ts';
+import { allRoutes, findRoutes, routes } from './routes.ts';
 import type { Source } from './source.ts';
 
 export interface ApiPorts {
@@ -28,12 +29,16 @@ const DISCARDED_BYTES = 1_048_576;
 
 const statuses: Partial<Record<ErrorCode, number>> = {
   EVENKEEL_BAD_OPTION: 400,
+  EVENKEEL_BAD_CONFIG: 400,
   EVENKEEL_UNAUTHORIZED: 401,
   EVENKEEL_UNKNOWN_NODE: 404,
+  EVENKEEL_UNKNOWN_UPSTREAM: 404,
   EVENKEEL_UNKNOWN_CONNECTION: 404,
+  EVENKEEL_UNKNOWN_GROUP: 404,
   // A node of another version that does not know the command.
   EVENKEEL_NOT_SUPPORTED: 409,
   EVENKEEL_EMPTIED: 409,
+  EVENKEEL_CANNOT_MOVE: 409,
   EVENKEEL_LIMIT: 413,
   EVENKEEL_ENGINE_UNREACHABLE: 503,
   EVENKEEL_ENGINE_CLOSED: 503,
@@ -74,7 +79,7 @@ async function answer(ports: ApiPorts, request: IncomingMessage): Promise<Answer
     if (!isMethod(request, 'GET')) return wrongMethod(request, ['GET']);
     return text(200, await metrics.render(), metrics.contentType);
   }
-  const { found, id } = findRoutes(path);
+  const { found, id } = findRoutes(path, routesOf(ports));
   if (found.length === 0) return failure(404, 'EVENKEEL_BAD_OPTION', `the path must be one of ${knownPaths(ports)}, got '${path.slice(0, 80)}'`);
   const route = found.find(({ method }) => isMethod(request, method));
   if (route === undefined)
@@ -83,7 +88,7 @@ async function answer(ports: ApiPorts, request: IncomingMessage): Promise<Answer
       found.map(({ method }) => method),
     );
   const body = route.method === 'POST' ? await readJson(request) : null;
-  return json(200, await route.answer({ fleet: source.fleet, id, query, body }));
+  return json(200, await route.answer({ fleet: source.fleet, gateway: source.gateway ?? null, id, query, body }));
 }
 
 /** HEAD is GET without the body, which Node leaves out by itself. */
@@ -122,7 +127,10 @@ function wrongMethod(request: IncomingMessage, allowed: readonly string[]): Answ
   return failure(405, 'EVENKEEL_BAD_OPTION', `the method must be ${names} here, got ${request.method}`, { allow: names });
 }
 
-const knownPaths = ({ metrics }: ApiPorts): string => [...new Set(routes.map(({ path }) => path)), ...(metrics === null ? [] : ['/metrics'])].join(', ');
+const routesOf = ({ source }: ApiPorts): readonly Route[] => ((source.gateway ?? null) === null ? routes : allRoutes);
+
+const knownPaths = (ports: ApiPorts): string =>
+  [...new Set(routesOf(ports).map(({ path }) => path)), ...(ports.metrics === null ? [] : ['/metrics'])].join(', ');
 
 function failure(status: number, code: ErrorCode, message: string, headers: Answer['headers'] = {}): Answer {
   const answer = json(status, { error: { code, message } });

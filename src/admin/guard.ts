@@ -2,7 +2,8 @@
 // that somebody on this machine happens to look at.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { isLoopback, type AdminSettings } from './options.ts';
+import { isLoopback } from '../core/loopback.ts';
+import type { AdminSettings } from './options.ts';
 
 /** Why a caller is turned away, or null. */
 export type Refusal = { readonly status: 401 | 403; readonly message: string };

@@ -7,20 +7,15 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { EvenkeelError } from '../core/errors.ts';
-import type { FleetNode } from '../node/node.ts';
 import { adminApi } from './api.ts';
 import { Metrics } from './metrics.ts';
-import { nodeSource, type NodeSource } from './node-source.ts';
+import { nodeSource, type AdminNode, type NodeSource } from './node-source.ts';
 import { readAdminOptions, type AdminOptions, type AdminSettings } from './options.ts';
 import type { Source } from './source.ts';
 
+export type { AdminNode } from './node-source.ts';
 export type { AdminOptions } from './options.ts';
 export type { ConnectionsPage, CoordinationFacts, DrainBegun, Fleet, NodeFacts, OwnNode, PageQuery, PlanView, RebalancingChange, Source } from './source.ts';
-
-/** What `evenkeel()` returns fits this. */
-export interface AdminNode {
-  readonly node: FleetNode;
-}
 
 /** An admin API that listens. */
 export interface Admin extends AsyncDisposable {
@@ -37,11 +32,14 @@ export interface Admin extends AsyncDisposable {
  */
 export async function serveAdmin(of: AdminNode | Source, options: AdminOptions): Promise<Admin> {
   const settings = readAdminOptions(options);
-  const made = 'node' in of ? nodeSource(of.node) : null;
+  const made = 'node' in of ? nodeSource(of) : null;
   const source: Source = made ?? (of as Source);
-  const { own } = source;
+  const { own, gateway = null } = source;
   try {
-    const metrics = own === null ? null : new Metrics(() => own.facts(), { processMetrics: settings.processMetrics });
+    const metrics =
+      own === null
+        ? null
+        : new Metrics(() => own.facts(), { processMetrics: settings.processMetrics, gateway: gateway === null ? null : () => gateway.facts() });
     const server = createServer({ requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS }, adminApi({ source, settings, metrics }));
     server.maxConnections = CONNECTIONS;
     await listen(server, settings);

@@ -1,6 +1,8 @@
 // Prometheus metrics, and the only file that knows the client library. Nothing is counted here: the hot path keeps plain
 // numbers, and they are read when somebody scrapes. What concerns the whole fleet is exported by its coordinator alone.
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import type { GatewayFacts } from '../gateway/operations.ts';
+import { gatewayMetrics, type GatewayMetric, type Sample } from './gateway-metrics.ts';
 import type { NodeFacts } from './source.ts';
 
 /** Absent, one number, or one number per value of the label. */
@@ -152,19 +154,29 @@ const fleetGauges: readonly Metric[] = [
   },
 ];
 
+export interface MetricsOptions {
+  readonly processMetrics: boolean;
+  readonly gateway?: (() => GatewayFacts) | null | undefined;
+}
+
 export class Metrics {
   readonly #registry = new Registry();
   readonly #read: () => NodeFacts;
+  readonly #readGateway: (() => GatewayFacts) | null;
   #facts: NodeFacts;
+  #gatewayFacts: GatewayFacts | null;
 
-  /** `processMetrics` adds what the client library knows of the Node process. */
-  constructor(read: () => NodeFacts, options: { readonly processMetrics: boolean }) {
+  /** `gateway`: what the gateway of this process counts, null: it is none. `processMetrics` adds what the client library knows of the Node process. */
+  constructor(read: () => NodeFacts, options: MetricsOptions) {
     this.#read = read;
+    this.#readGateway = options.gateway ?? null;
     this.#facts = read();
+    this.#gatewayFacts = this.#readGateway?.() ?? null;
     this.#addInfo();
     for (const metric of counters) this.#addCounter(metric);
     for (const metric of nodeGauges) this.#addGauge(metric);
     for (const metric of fleetGauges) this.#addFleetGauge(metric);
+    if (this.#readGateway !== null) for (const metric of gatewayMetrics) this.#addOfGateway(metric);
     if (options.processMetrics) collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -175,6 +187,7 @@ export class Metrics {
   /** The text that Prometheus reads. The node is looked at once, so that all figures are of one moment. */
   render(): Promise<string> {
     this.#facts = this.#read();
+    this.#gatewayFacts = this.#readGateway?.() ?? null;
     return this.#registry.metrics();
   }
 
@@ -195,34 +208,39 @@ export class Metrics {
   }
 
   #addCounter(metric: Metric): void {
-    const samples = (): Sample[] => samplesOf(metric, this.#facts);
-    this.#registry.registerMetric(
-      new Counter({
-        name: metric.name,
-        help: metric.help,
-        labelNames: labelNames(metric),
-        registers: [],
-        collect() {
-          this.reset();
-          for (const { labels, value } of samples()) this.inc(labels, value);
-        },
-      }),
-    );
+    this.#register({ ...metric, labels: labelNames(metric), type: 'counter' }, () => samplesOf(metric, this.#facts));
   }
 
   #addGauge(metric: Metric): void {
-    const samples = (): Sample[] => samplesOf(metric, this.#facts);
+    this.#register({ ...metric, labels: labelNames(metric), type: 'gauge' }, () => samplesOf(metric, this.#facts));
+  }
+
+  #addOfGateway(metric: GatewayMetric): void {
+    this.#register(metric, () => (this.#gatewayFacts === null ? [] : metric.read(this.#gatewayFacts)));
+  }
+
+  #register({ name, help, labels, type }: Pick<GatewayMetric, 'name' | 'help' | 'labels' | 'type'>, samples: () => readonly Sample[]): void {
+    const described = { name, help, labelNames: [...labels], registers: [] };
+    if (type === 'counter') {
+      this.#registry.registerMetric(
+        new Counter({
+          ...described,
+          collect() {
+            this.reset();
+            for (const { labels, value } of samples()) this.inc(labels, value);
+          },
+        }),
+      );
+      return;
+    }
     this.#registry.registerMetric(
       new Gauge({
-        name: metric.name,
-        help: metric.help,
-        labelNames: labelNames(metric),
-        registers: [],
+        ...described,
         collect() {
           this.reset();
           const now = samples();
           // `reset` leaves a 0 behind where there is no label; absent must not read as 0.
-          if (now.length === 0 && metric.label === undefined) this.remove();
+          if (now.length === 0 && labels.length === 0) this.remove();
           for (const { labels, value } of now) this.set(labels, value);
         },
       }),
@@ -242,11 +260,6 @@ export class Metrics {
       },
     });
   }
-}
-
-interface Sample {
-  readonly labels: Record<string, string>;
-  readonly value: number;
 }
 
 function samplesOf(metric: Metric, facts: NodeFacts): Sample[] {

@@ -3,6 +3,7 @@ import { Operator } from '../cluster/operator.ts';
 import type { Protocol } from '../connections/connection.ts';
 import type { GoodbyeReason } from '../core/goodbye.ts';
 import { freshName } from '../host/random.ts';
+import type { Operations } from '../gateway/operations.ts';
 import type { FleetNode } from '../node/node.ts';
 import { FleetControl } from './control.ts';
 import type { CoordinationFacts, NodeFacts, Source } from './source.ts';
@@ -12,9 +13,16 @@ export interface NodeSource extends Source {
   close(): Promise<void>;
 }
 
+/** What `evenkeel()` and `openGateway()` return fits this. */
+export interface AdminNode {
+  readonly node: FleetNode;
+  /** A gateway's. */
+  readonly operations?: Operations | undefined;
+}
+
 type Goodbyes = Record<GoodbyeReason, number>;
 
-export function nodeSource(node: FleetNode): NodeSource {
+export function nodeSource({ node, operations }: AdminNode): NodeSource {
   const { clock, log } = node.transportPorts;
   const { fleet } = node.settings;
   const operator = new Operator({ engine: node.engine, clock, fleet, name: freshName() });
@@ -23,6 +31,7 @@ export function nodeSource(node: FleetNode): NodeSource {
   return {
     fleet: new FleetControl({ operator, clock, fleet, own: node }),
     own: { facts: () => nodeFacts(node, told), probe: (path) => node.transportPorts.probe(path) },
+    gateway: operations ?? null,
     log,
     close: async () => {
       listening.stop();

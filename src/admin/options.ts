@@ -1,7 +1,7 @@
 // Every option of the admin API: what it is called, its default and the reason for it. Read once, by `readAdminOptions`.
-import { isIPv4 } from 'node:net';
 import { z } from 'zod';
 import { EvenkeelError } from '../core/errors.ts';
+import { isLoopback } from '../core/loopback.ts';
 import { readOptions } from '../core/options.ts';
 
 export interface AdminOptions {
@@ -42,9 +42,4 @@ export function readAdminOptions(input: AdminOptions): AdminSettings {
     throw new EvenkeelError('EVENKEEL_BAD_OPTION', `admin.token must be 16 to 256 printable characters without spaces, got ${token.length} characters`);
   }
   return Object.freeze({ port, host, loopback, token, processMetrics });
-}
-
-/** Whether only this machine can reach the address. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }

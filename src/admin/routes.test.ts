@@ -16,7 +16,7 @@ async function call(method: string, path: string, input: { query?: Record<string
   const { found, id } = findRoutes(path);
   const route = found.find((one) => one.method === method);
   assert.ok(route !== undefined, `${method} ${path}`);
-  return route.answer({ fleet: noting, id, query: input.query ?? {}, body: input.body ?? {} });
+  return route.answer({ fleet: noting, gateway: null, id, query: input.query ?? {}, body: input.body ?? {} });
 }
 
 const refused = (message: RegExp): object => ({ code: 'EVENKEEL_BAD_OPTION', message });

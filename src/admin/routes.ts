@@ -1,34 +1,16 @@
 // The calls of the admin API: method and path, what each takes, checked, and which command it is.
 import { z } from 'zod';
 import { EvenkeelError } from '../core/errors.ts';
-import { readOptions } from '../core/options.ts';
 import { PAGE_ROWS } from '../node/verbs.ts';
-import { pauseMinutes, type Fleet, type RebalancingChange } from './source.ts';
+import { noQuery, numberInQuery, readBody, withQuery, type Route } from './call.ts';
+import { gatewayRoutes } from './gateway-routes.ts';
+import { pauseMinutes, type RebalancingChange } from './source.ts';
 
-export interface Call {
-  readonly fleet: Fleet;
-  /** What stands in the path for `:id`, decoded; empty where there is none. */
-  readonly id: string;
-  readonly query: { readonly [name: string]: string };
-  readonly body: unknown;
-}
-
-export interface Route {
-  readonly method: 'GET' | 'POST';
-  readonly path: string;
-  answer(call: Call): Promise<object>;
-}
-
-/** Numbers come as text in a query. */
-const number = (schema: z.ZodNumber): z.ZodType<number> =>
-  z.preprocess((value) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value), schema);
-
-const noQuery: z.ZodType<object> = z.strictObject({});
 const pageQuery: z.ZodType<{ node?: string | undefined; offset?: number | undefined; limit?: number | undefined; filter?: string | undefined }> =
   z.strictObject({
     node: z.string().min(1).max(200).optional(),
-    offset: number(z.number().int().min(0)).optional(),
-    limit: number(z.number().int().min(1).max(PAGE_ROWS)).optional(),
+    offset: numberInQuery(z.number().int().min(0)).optional(),
+    limit: numberInQuery(z.number().int().min(1).max(PAGE_ROWS)).optional(),
     filter: z.string().max(200).optional(),
   });
 
@@ -66,10 +48,13 @@ export const routes: readonly Route[] = [
   { method: 'POST', path: '/api/limits', answer: async ({ fleet, body }) => fleet.limits(readBody(limitsBody, body).pacePerS) },
 ];
 
+/** Those of a process that is a gateway, too. */
+export const allRoutes: readonly Route[] = [...routes, ...gatewayRoutes];
+
 /** The routes of a path, whatever their method, and what stands for `:id`. Throws EVENKEEL_BAD_OPTION for a broken escape. */
-export function findRoutes(path: string): { readonly found: readonly Route[]; readonly id: string } {
+export function findRoutes(path: string, among: readonly Route[] = routes): { readonly found: readonly Route[]; readonly id: string } {
   const parts = path.split('/');
-  const found = routes.filter((route) => {
+  const found = among.filter((route) => {
     const wanted = route.path.split('/');
     return wanted.length === parts.length && wanted.every((part, i) => (part === ':id' ? parts[i] !== '' : part === parts[i]));
   });
@@ -82,14 +67,6 @@ function readRebalancing(body: unknown): RebalancingChange {
   if (state === 'paused') return { state, minutes: minutes ?? pauseMinutes.usual };
   if (minutes !== undefined) throw new EvenkeelError('EVENKEEL_BAD_OPTION', `body.minutes must be given with the state paused only, got the state ${state}`);
   return { state };
-}
-
-function readBody<T>(schema: z.ZodType<T>, body: unknown): T {
-  return readOptions(schema, body, 'body');
-}
-
-async function withQuery<T, R>(schema: z.ZodType<T>, query: Call['query'], answer: (query: T) => Promise<R>): Promise<R> {
-  return answer(readOptions(schema, query, 'query'));
 }
 
 function decoded(part: string): string {

@@ -7,6 +7,7 @@ import type { ProbeAnswer } from '../connections/ports.ts';
 import type { GoodbyeReason } from '../core/goodbye.ts';
 import type { Log } from '../core/log.ts';
 import type { Json } from '../engine/engine.ts';
+import type { Operations } from '../gateway/operations.ts';
 import type { Refusal } from '../node/refusals.ts';
 import type { SessionTally } from '../node/session-tally.ts';
 import type { ConnectionQuery, ConnectionRow } from '../node/verbs.ts';
@@ -15,6 +16,8 @@ export interface Source {
   readonly fleet: Fleet;
   /** The node of this process, for probes and metrics; null when the process is none. */
   readonly own: OwnNode | null;
+  /** The gateway of this process; null when it is none. */
+  readonly gateway?: Operations | null | undefined;
   readonly log: Log;
 }
 

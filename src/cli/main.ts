@@ -5,11 +5,12 @@ import { Command, CommanderError } from 'commander';
 import { EvenkeelError, type ErrorCode } from '../core/errors.ts';
 import { demoCommand } from './commands/demo.ts';
 import { fleetCommand } from './commands/fleet.ts';
+import { gatewayCommand } from './commands/gateway.ts';
 import { simCommand } from './commands/sim.ts';
 import { swarmCommand } from './commands/swarm.ts';
 
 /** What the user must correct on the command line; everything else failed while it ran. */
-const BAD_USAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['EVENKEEL_BAD_OPTION', 'EVENKEEL_TOO_MANY_CLIENTS']);
+const BAD_USAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['EVENKEEL_BAD_OPTION', 'EVENKEEL_BAD_CONFIG', 'EVENKEEL_TOO_MANY_CLIENTS']);
 
 process.exitCode = await run(process.argv);
 
@@ -22,7 +23,8 @@ async function run(argv: readonly string[]): Promise<number> {
     // One line on stderr, ours: commander's own would come on top of it.
     .configureOutput({ outputError: () => {} })
     .exitOverride();
-  for (const command of [demoCommand(), fleetCommand(), simCommand(), swarmCommand()]) program.addCommand(command.copyInheritedSettings(program));
+  for (const command of [demoCommand(), fleetCommand(), gatewayCommand(), simCommand(), swarmCommand()])
+    program.addCommand(command.copyInheritedSettings(program));
   try {
     await program.parseAsync([...argv]);
     return 0;
@@ -39,7 +41,9 @@ function failure(error: unknown): number {
     return 2;
   }
   if (!EvenkeelError.is(error)) throw error;
-  say(`error: ${error.message} (${error.code})`);
+  // A line for each mistake, as editors read them.
+  if (error.code === 'EVENKEEL_BAD_CONFIG') process.stderr.write(`${error.message}\n`);
+  else say(`error: ${error.message} (${error.code})`);
   return BAD_USAGE.has(error.code) ? 2 : 1;
 }
 

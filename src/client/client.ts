@@ -197,7 +197,7 @@ export class Client {
     };
     const wire: Wire = new Wire(clock, codec, events, connectTimeoutMs);
     wire.number = number;
-    wire.ticket = ticket;
+    wire.ticket = ticket || undefined;
     this.#wires.set(number, wire);
     locate(settings, at ?? (slot ? this.#lastUrl : undefined), (urls) => this.#endpoints.pick(urls, clock.now(), settings.random), {
       found: ({ url, token }) => {
@@ -268,7 +268,8 @@ export class Client {
   #receive(wire: Wire, frame: ServerFrame): void {
     const link = wire.number;
     if (frame.type === 'welcome') return this.#welcome(wire, frame);
-    if (frame.type === 'resync') return this.#move({ ...frame, link });
+    // A gateway that shows the way says so before any welcome.
+    if (frame.type === 'resync' || (frame.type === 'move' && !wire.ready)) return this.#move({ ...frame, link });
     // Between a hello and its welcome nothing counts.
     if (!wire.ready || ('topic' in frame && wire.isVoid(frame))) return;
     switch (frame.type) {

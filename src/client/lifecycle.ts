@@ -79,6 +79,8 @@ type Step = readonly [Lifecycle, readonly LifecycleEffect[]];
 
 /** A link that lived as long as this was a success. */
 const PROVEN_MS = 5_000;
+/** Gateways that send a client to each other are left alone after so many turns: the attempt ends by its own time. */
+const MOST_SHOWN = 5;
 /** No server sends anybody away for longer. */
 const LONGEST_WAIT_MS = 600_000;
 
@@ -124,9 +126,9 @@ const linksOf = (state: ClientState): number[] => ('link' in state ? ('other' in
 const drop = (link: number, code: number): LifecycleEffect => ({ type: 'drop', link, code });
 const probes = (state: ClientState): LifecycleEffect[] => (state.kind === 'open' ? [{ type: 'probe', link: state.link }] : []);
 
-function dial(life: Lifecycle): Step {
+function dial(life: Lifecycle, target?: Target): Step {
   const link = life.newest + 1;
-  return [{ ...life, newest: link, state: { kind: 'connecting', link, since: null } }, [{ type: 'dial', link }]];
+  return [{ ...life, newest: link, state: { kind: 'connecting', link, since: null } }, [{ ...target, type: 'dial', link }]];
 }
 
 function wake(life: Lifecycle): Step {
@@ -143,6 +145,11 @@ function welcomed(life: Lifecycle, link: number, now: number): Step {
 
 function move(life: Lifecycle, from: number, target: Target): Step {
   const { state } = life;
+  const shown = state.kind === 'connecting' && state.link === from && state.since === null;
+  if (shown && life.failures < MOST_SHOWN) {
+    const [next, effects] = dial({ ...life, failures: life.failures + 1 }, target);
+    return [next, [drop(from, CloseCode.timeout), ...effects]];
+  }
   const settling = state.kind === 'moving' && state.stage === 'settling';
   if ((state.kind !== 'open' && !settling) || state.link !== from) return [life, []];
   const other = life.newest + 1;

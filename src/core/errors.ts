@@ -5,6 +5,7 @@ const brand = Symbol.for('evenkeel.error');
 /** Every code, what it means and what to do about it. The reference page `docs/reference/errors.md` lists the same codes. */
 export const errorCodes = {
   EVENKEEL_BAD_OPTION: 'An option, flag or argument is unknown or outside its range. Correct it; nothing was started.',
+  EVENKEEL_BAD_CONFIG: 'A configuration file has mistakes; the message has a line for each. Correct them; nothing was changed.',
   EVENKEEL_ENGINE_UNREACHABLE: 'The engine did not answer. Check its address; the node keeps serving and sheds nothing.',
   EVENKEEL_ENGINE_CLOSED: 'The engine was used after close(). This is a mistake in the calling code.',
   EVENKEEL_PORT_TAKEN: 'Another process listens on the wanted address. Choose another port.',
@@ -12,9 +13,13 @@ export const errorCodes = {
   EVENKEEL_ALREADY_ATTACHED: 'The server was attached before. Attach each server once.',
   EVENKEEL_UNKNOWN_NODE: 'No node of that id is in the fleet. `evenkeel fleet status` lists the ids.',
   EVENKEEL_UNKNOWN_CONNECTION: 'No connection of that id is open on the node.',
+  EVENKEEL_UNKNOWN_UPSTREAM: 'No upstream of that name is in the group. The message lists those that are.',
+  EVENKEEL_UNKNOWN_GROUP: 'The gateway has no group of that name. The message lists those that it has.',
+  EVENKEEL_CANNOT_MOVE: 'The WebSocket cannot be moved to another upstream now. The message says why.',
   EVENKEEL_EMPTIED: 'The node was emptied and its servers do not listen any more. Start its process anew.',
   EVENKEEL_CONNECTION_ENDED: 'The connection was told to go and its sending side is closed. What was written after that was not sent.',
   EVENKEEL_TOO_MANY_CLIENTS: 'The file limit of the machine does not allow that many clients. The message names the number that fits.',
+  EVENKEEL_UPSTREAM_UNREACHABLE: 'A connection from the gateway to an upstream could not be made; the message says to which, and why.',
   EVENKEEL_NO_ANSWER: 'A node did not answer a request in time.',
   EVENKEEL_LIMIT: 'A limit of the product was reached; the message names it.',
   EVENKEEL_UNAUTHORIZED: 'The admin API was called without its token, or from a web page or host name that is not its own.',

@@ -184,7 +184,8 @@ function alternatives(issue: z.core.$ZodIssueInvalidUnion): string {
   return issue.errors.map(([first]) => rule(first).replace(/^must be /, '')).join(', or ');
 }
 
-function shown(value: unknown): string {
+/** A value as one short piece of text. */
+export function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'function') return 'a function';
   const text = typeof value === 'number' || typeof value === 'bigint' ? String(value) : asJson(value);

@@ -56,10 +56,7 @@ export interface Certificate {
 export type Algorithm = 'round-robin' | 'least-connections' | 'random' | 'two-choices' | 'hash';
 
 /** What a consistent hash goes by. `user`: what the authentication hook named, else the address. */
-export type HashKey =
-  | { readonly by: 'address' }
-  | { readonly by: 'user' }
-  | { readonly by: 'header' | 'cookie' | 'query'; readonly name: string };
+export type HashKey = { readonly by: 'address' } | { readonly by: 'user' } | { readonly by: 'header' | 'cookie' | 'query'; readonly name: string };
 
 export interface GroupSettings {
   readonly name: string;
@@ -190,10 +187,16 @@ export interface RouteSettings {
 export type RouteTarget =
   /** Weighted, so that a canary gets its part. */
   | { readonly kind: 'groups'; readonly groups: readonly { readonly group: string; readonly weight: number }[] }
-  /** 307 to the upstream that was chosen. */
+  /** 307 to the upstream that was chosen; a `move` to it for a WebSocket client of ours. */
   | { readonly kind: 'redirect'; readonly group: string; readonly scheme: 'http' | 'https' }
-  /** Answers `{url, token}`. `scheme` of the url that is told. */
-  | { readonly kind: 'assign'; readonly group: string; readonly scheme: 'ws' | 'wss' | 'http' | 'https' }
+  /** Answers `{url, token, expiresAt}`. `scheme`: of the url; `secret`: signs the token, null: there is none; `validMs`: how long it is good. */
+  | {
+      readonly kind: 'assign';
+      readonly group: string;
+      readonly scheme: 'ws' | 'wss' | 'http' | 'https';
+      readonly secret: string | null;
+      readonly validMs: number;
+    }
   /** The gateway ends WebSockets and sessions itself and calls an application over HTTP. */
   | { readonly kind: 'tier'; readonly tier: TierSettings };
 
@@ -206,8 +209,10 @@ export interface AuthSettings {
 }
 
 export interface TierSettings {
-  /** Base URL of the application. */
+  /** Where the application is told what happens. */
   readonly url: string;
+  /** Where the application publishes. */
+  readonly listen: Address;
   /** Signs the calls both ways (HMAC-SHA256). */
   readonly secret: string;
   readonly timeoutMs: number;

@@ -28,6 +28,12 @@ export function afterThis(task: () => void): void {
   setImmediate(task);
 }
 
+/** Keeps the process alive until it is stopped, also while nothing but timers of the real clock is under way. */
+export function stayAlive(): { stop(): void } {
+  const handle = setInterval(() => {}, 2 ** 30);
+  return { stop: () => clearInterval(handle) };
+}
+
 function timer(handle: NodeJS.Timeout): Timer {
   handle.unref();
   return { cancel: () => clearTimeout(handle) };

@@ -36,9 +36,11 @@ const clientsSchema = z.strictObject({
   backoff: backoffSchema,
 });
 
+const balancerKinds = ['random', 'round-robin', 'least-connections', 'two-choices', 'hash', 'directed'] as const;
+
 const balancerSchema = z
   .strictObject({
-    kind: z.enum(['random', 'round-robin', 'least-connections', 'directed']).default('random'),
+    kind: z.enum(balancerKinds).default('random'),
     healthCheckS: seconds.gt(0).optional(),
     count: z.number().int().min(1).max(100).default(1),
   })
@@ -138,7 +140,7 @@ export interface Scenario {
   };
   readonly initial: 'even' | 'balancer' | { readonly [node: string]: number };
   readonly balancer: {
-    readonly kind: 'random' | 'round-robin' | 'least-connections' | 'directed';
+    readonly kind: (typeof balancerKinds)[number];
     readonly healthCheckS: number | null;
     readonly count: number;
   };

@@ -1,7 +1,7 @@
 // How the client opens links, comes back after each kind of end, moves, and hears of its page.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { publication, Stage, welcomeFrame } from './stage.ts';
+import { publication, Stage, welcomeFrame, type PlayedLink } from './stage.ts';
 
 const at = (offset: number, epoch = 'e1') => ({ epoch, offset });
 
@@ -183,6 +183,37 @@ describe('a silent link', () => {
     stage.link.say({ type: 'ping', at: 5 });
     assert.deepEqual(stage.link.sent().at(-1), { type: 'pong', at: 5 });
     assert.equal(stage.client.state.kind, 'open');
+  });
+});
+
+describe('being shown the way', () => {
+  const shown = { type: 'move', url: 'ws://b/evenkeel', ticket: '', withinMs: 10_000 } as const;
+
+  test('a move before any welcome is followed at once, without a ticket, and the link of the gateway is given up', () => {
+    const stage = new Stage();
+    const gate = stage.link;
+    gate.events.opened();
+    gate.say(shown);
+    assert.notEqual(gate.closed, null);
+    assert.equal(stage.link.url, 'ws://b/evenkeel');
+    const hello = stage.link.welcome();
+    assert.equal(hello.ticket, undefined);
+    assert.equal(stage.client.state.kind, 'open');
+  });
+
+  test('gateways that send a client to each other are followed five times, then the attempt ends by its own time', () => {
+    const stage = new Stage();
+    const links = new Set<PlayedLink>();
+    for (let i = 0; i < 9; i++) {
+      links.add(stage.link);
+      if (stage.link.closed !== null) break;
+      stage.link.events.opened();
+      stage.link.say(shown);
+    }
+    assert.equal(links.size, 6);
+    assert.equal(stage.client.state.kind, 'connecting');
+    stage.clock.advance(10_000);
+    assert.equal(stage.client.state.kind, 'waiting');
   });
 });
 

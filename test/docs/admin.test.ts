@@ -5,7 +5,8 @@ import { createServer, Agent, get, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { serveAdmin, type Admin } from '../../src/admin/index.ts';
-import { routes } from '../../src/admin/routes.ts';
+import { allRoutes } from '../../src/admin/routes.ts';
+import { gatewaySettings, openGateway, type Gateway } from '../../src/gateway/index.ts';
 import { evenkeel, type Evenkeel } from '../../src/server/index.ts';
 import { codeIn, firstColumn, membersOf, read, rowsOf, section, sectionsOf, shapeOf, sorted } from './pages.ts';
 
@@ -15,7 +16,7 @@ test('every route has its section, and no section is of a route that is gone', (
   const titles = sectionsOf(page)
     .filter(({ level }) => level === 3)
     .map(({ title }) => title);
-  assert.deepEqual(sorted(titles), sorted([...routes.map(({ method, path }) => `${method} ${path}`), 'GET /metrics']));
+  assert.deepEqual(sorted(titles), sorted([...allRoutes.map(({ method, path }) => `${method} ${path}`), 'GET /metrics']));
 });
 
 test('every option has its row', () => {
@@ -91,5 +92,49 @@ describe('answers have the shape that the page says', () => {
     assert.equal((await ask('POST', '/api/limits', { pacePerS: 5 }))['pacePerS'], 5);
     mustFit('POST /api/nodes/:id/drain', await ask('POST', '/api/nodes/a/drain', { keepRunning: true }));
     mustFit('POST /api/nodes/:id/undrain', await ask('POST', '/api/nodes/a/undrain', {}));
+  });
+});
+
+describe('answers of a gateway have the shape that the page says', () => {
+  let gateway: Gateway;
+  let admin: Admin;
+
+  before(async () => {
+    gateway = await openGateway(gatewaySettings({ listeners: ['127.0.0.1:0'], groups: { web: { upstreams: ['127.0.0.1:9'] } } }));
+    admin = await serveAdmin(gateway, { port: 0 });
+  });
+
+  after(async () => {
+    await admin.close();
+    await gateway.close();
+  });
+
+  const ask = async (method: string, path: string, body?: object): Promise<object> => {
+    const sent = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+    const response = await fetch(`${admin.address}${path}`, { method, ...sent });
+    assert.equal(response.status, 200, path);
+    return (await response.json()) as object;
+  };
+  const shape = (title: string): ReturnType<typeof shapeOf> =>
+    shapeOf(codeIn(section(page, title).text).find((code) => code.startsWith('{')) ?? assert.fail(title));
+  const upstream = shape('GET /api/upstreams').lists.get('upstreams') ?? [];
+
+  test('groups, upstreams and WebSockets', async () => {
+    for (const [title, list] of [
+      ['GET /api/groups', 'groups'],
+      ['GET /api/upstreams', 'upstreams'],
+    ] as const) {
+      const answer = (await ask('GET', title.slice('GET '.length))) as Record<string, object[]>;
+      assert.deepEqual(sorted(Object.keys(answer[list][0])), sorted(shape(title).lists.get(list) ?? []), title);
+    }
+    assert.deepEqual(sorted(Object.keys(await ask('GET', '/api/websockets'))), sorted(shape('GET /api/websockets').keys));
+  });
+
+  test('commands answer with the upstream', async () => {
+    assert.deepEqual(sorted(Object.keys(await ask('POST', '/api/groups/web/add', { address: '127.0.0.1:8' }))), sorted(upstream));
+    for (const verb of ['disable', 'enable', 'drain'])
+      assert.deepEqual(sorted(Object.keys(await ask('POST', `/api/groups/web/${verb}`, { upstream: '127.0.0.1:9' }))), sorted(upstream));
+    assert.deepEqual(sorted(Object.keys(await ask('POST', '/api/groups/web/weigh', { upstream: '127.0.0.1:9', weight: 3 }))), sorted(upstream));
+    assert.deepEqual(await ask('POST', '/api/groups/web/remove', { upstream: '127.0.0.1:9' }), { group: 'web', name: '127.0.0.1:9' });
   });
 });

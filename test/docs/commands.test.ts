@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import type { Command, Option } from 'commander';
 import { demoCommand } from '../../src/cli/commands/demo.ts';
 import { fleetCommand } from '../../src/cli/commands/fleet.ts';
+import { gatewayCommand } from '../../src/cli/commands/gateway.ts';
 import { simCommand } from '../../src/cli/commands/sim.ts';
 import { swarmCommand } from '../../src/cli/commands/swarm.ts';
 import { Account, report } from '../../src/cli/swarm/account.ts';
@@ -12,7 +13,7 @@ import { simulate } from '../../src/sim/run.ts';
 import { codeIn, firstColumn, membersOf, read, rowsOf, section, sectionsOf, sorted } from './pages.ts';
 
 const page = read('docs/reference/commands.md');
-const commands = [demoCommand(), fleetCommand(), simCommand(), swarmCommand()];
+const commands = [demoCommand(), fleetCommand(), gatewayCommand(), simCommand(), swarmCommand()];
 
 /** Commands that do something, by how they are called. */
 function leaves(command: Command, before: string): [string, Command][] {
@@ -63,6 +64,8 @@ describe('every key of the JSON has its row', () => {
   test('evenkeel demo', () => assert.deepEqual(keysOf('evenkeel demo'), sorted(membersOf('src/cli/demo/scenario.ts', 'DemoReport'))));
 
   test('evenkeel swarm', () => assert.deepEqual(keysOf('evenkeel swarm'), sorted(Object.keys(report(new Account(1).state, null)))));
+
+  test('evenkeel gateway', () => assert.deepEqual(keysOf('evenkeel gateway'), sorted(membersOf('src/cli/gateway/configuration.ts', 'ListeningFacts'))));
 
   test('evenkeel sim', async () => {
     const scenario = readScenario({ name: 'short', durationS: 2, nodeCount: 2, clients: { count: 10, protocol: 'websocket' }, policy: { name: 'none' } });

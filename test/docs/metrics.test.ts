@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Metrics } from '../../src/admin/metrics.ts';
+import type { GatewayFacts } from '../../src/gateway/operations.ts';
 import { SessionTally } from '../../src/node/session-tally.ts';
 import type { NodeFacts } from '../../src/admin/source.ts';
-import { codeIn, read, rowsOf, sectionsOf, sorted } from './pages.ts';
+import { codeIn, read, rowsOf, section, sectionsOf, sorted } from './pages.ts';
 
 const facts: NodeFacts = {
   fleet: 'f',
@@ -33,10 +34,24 @@ const facts: NodeFacts = {
   coordination: { imbalance: 1, planActive: true, waiting: false, inFlight: 1, pacePerS: 1, stuck: 1 },
 };
 
+const gatewayFacts: GatewayFacts = {
+  tally: { requests: 1, refused: new Map([[503, 1]]), retries: 1, tunnels: 1, websockets: 1, reattached: 1, reattachFailed: 1, redirects: 1, assignments: 1 },
+  guard: { open: 1, accepted: 1, refused: { connections: 1, 'per-address': 1, 'per-address-rate': 1 } },
+  doors: { badProxyHeaders: 1, failedHandshakes: 1, silent: 1, refusedHttp2: 1 },
+  dials: { dialed: 1, ready: 1, failed: { refused: 1, timeout: 1, tls: 1, other: 1 } },
+  dns: { answered: 1, unreadable: 1, limited: 1 },
+  websockets: 1,
+  tunnels: 1,
+  groups: [{ name: 'web', balance: 'random', active: 1, pressure: 0, upstreams: 1 }],
+  upstreams: [
+    { group: 'web', name: 'a:1', address: 'a:1', state: 'up', weight: 1, active: 1, begun: 1, ok: 1, failed: 1, aborted: 1, latencyMs: 1, source: 'list' },
+  ],
+};
+
 const page = read('docs/reference/metrics.md');
 
 test('every metric has its row with its type and labels, and no row is of a metric that is gone', async () => {
-  const text = await new Metrics(() => facts, { processMetrics: false }).render();
+  const text = await new Metrics(() => facts, { processMetrics: false, gateway: () => gatewayFacts }).render();
   const exported = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name, type]) => {
     const labels = new RegExp(`^${name}\\{([^}]*)\\}`, 'm').exec(text)?.[1] ?? '';
     return `${name} ${type} ${sorted([...labels.matchAll(/(\w+)="/g)].map((match) => match[1])).join(' ')}`;
@@ -52,4 +67,12 @@ test('every value of a label is named', () => {
   assert.deepEqual(sorted(codeIn(protocols)), sorted(Object.keys(facts.connections)));
   assert.deepEqual(sorted(codeIn(reasons)), sorted(Object.keys(facts.goodbyes)));
   assert.deepEqual(sorted(codeIn(answers).filter((name) => !name.startsWith('limits'))), sorted(Object.keys(facts.refusals)));
+});
+
+test('every value of a label of the gateway is named', async () => {
+  const { text } = section(page, 'Of a gateway');
+  const rendered = await new Metrics(() => facts, { processMetrics: false, gateway: () => gatewayFacts }).render();
+  const values = [...rendered.matchAll(/^evenkeel_(?:gateway|upstream)_\w+\{[^}]*(?:outcome|kind|limit|why)="([^"]+)"/gm)].map((match) => match[1]);
+  assert.ok(values.length > 15);
+  for (const value of values) assert.ok(codeIn(text).includes(value), value);
 });

@@ -235,7 +235,7 @@ export class WebSocketTransport<P extends Peer> implements Transport {
  * Bytes that the kernel has not taken. Node hands over all that has piled up as one write, which counts as unsent until its
  * last byte is gone; the size of its queue is in the handle, where Node's own socket timeout looks, too.
  */
-function unsentOf(socket: Socket): number {
+export function unsentOf(socket: Socket): number {
   if (socket.writableLength === 0) return 0;
   const { _handle: handle } = socket as { _handle?: { readonly writeQueueSize?: number } | null };
   return handle?.writeQueueSize ?? socket.writableLength;

@@ -4,7 +4,8 @@ import { AdmissionGate } from '../../core/admission.ts';
 import { TokenBucket } from '../../core/limiter.ts';
 import { PerAddress } from '../../core/per-address.ts';
 import type { Refusal } from '../../node/refusals.ts';
-import { CLOCK_SKEW_MS, readSlot, signSlot, type Secret } from './ticket.ts';
+import type { Secret } from '../../node/signature.ts';
+import { CLOCK_SKEW_MS, readSlot, signSlot } from './ticket.ts';
 
 export interface DoorOptions {
   /** Asked each time: the fleet's secret may be learned later. */

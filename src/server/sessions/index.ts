@@ -9,7 +9,7 @@ import type { PresentMember } from '../../engine/streams.ts';
 import type { FleetNode } from '../../node/node.ts';
 import { EVERYBODY, frameLimits, INBOX, RESERVED, type Payload } from '../../protocol/frames.ts';
 import { isTooDeep } from '../../protocol/schema.ts';
-import { streamOf } from '../hub/hub.ts';
+import { streamOf, type Hub } from '../hub/hub.ts';
 import { attachSessions } from './attach.ts';
 import { Door } from './door.ts';
 import { readSessionsOptions, type SessionsOptions } from './options.ts';
@@ -29,7 +29,7 @@ export interface SessionServer {
   sendTo(user: string, value: Value): Promise<void>;
   /** To every session of the fleet. */
   broadcast(value: Value): Promise<void>;
-  /** Answers requests for `method`. One handler per method. */
+  /** Answers requests for `method`, or with `*` those for methods without a handler. One handler per method. */
   handle(method: string, handler: Handler, options?: HandlerOptions): void;
   /** Who is on a topic, on all nodes; at most 1,000. */
   present(topic: string): Promise<readonly PresentMember[]>;
@@ -37,6 +37,12 @@ export interface SessionServer {
   readonly count: number;
   /** Lets nobody in any more and gives back what the sessions hold. Open links are the server's. */
   detach(): Promise<void>;
+}
+
+/** The same for those who build on it. */
+export interface ServedSessions extends SessionServer {
+  /** Follows streams on this node. */
+  readonly hub: Hub;
 }
 
 export interface SessionServerPorts {
@@ -48,7 +54,7 @@ export interface SessionServerPorts {
 }
 
 /** Lets sessions in through `server`. Throws EVENKEEL_BAD_OPTION. */
-export function serveSessions(server: HttpServer | HttpsServer, options: SessionsOptions, ports: SessionServerPorts): SessionServer {
+export function serveSessions(server: HttpServer | HttpsServer, options: SessionsOptions, ports: SessionServerPorts): ServedSessions {
   const settings = readSessionsOptions(options);
   const { node, clock, log, freshName, defer } = ports;
   const { id, transport, admissionPerS, perAddressPerS } = node.settings;
@@ -70,6 +76,7 @@ export function serveSessions(server: HttpServer | HttpsServer, options: Session
   const attachment = attachSessions(server, { node, sessions, settings, door });
   sessions.start();
   return {
+    hub: sessions.hub,
     publish: async (topic, value) => sessions.hub.publish(streamOf(checkTopic(topic), null), payloadOf(value)),
     sendTo: async (user, value) => sessions.hub.publish(streamOf(INBOX, user), payloadOf(value)),
     broadcast: async (value) => sessions.hub.publish(streamOf(EVERYBODY, null), payloadOf(value)),

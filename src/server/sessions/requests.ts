@@ -37,6 +37,9 @@ export class Refusal extends Error {
   }
 }
 
+/** Answers what nobody else does. */
+const ANY = '*';
+
 type Reply = ServerFrame & { readonly type: 'reply' };
 
 interface Known {
@@ -74,7 +77,7 @@ export class Requests {
   /** Null when the session has moved on: then its new node answers. A promise only where something is waited for. */
   answer(session: Session, request: RequestFrame): Reply | null | Promise<Reply | null> {
     const { number, method } = request;
-    const known = this.#handlers.get(method);
+    const known = this.#handlers.get(method) ?? this.#handlers.get(ANY);
     if (known === undefined) return { type: 'reply', number, code: 404, message: `no method '${method}'` };
     return known.once ? this.#answerOnce(known.handler, session, request) : this.#run(known.handler, session, request);
   }

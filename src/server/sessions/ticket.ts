@@ -1,10 +1,7 @@
 // What a fleet signs for its clients: tickets that let a moved session in at its target, and slots that let in who was told
 // to come later. Times are wall clock, since another machine may read them; clocks may differ by two seconds.
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import { assert } from '../../core/errors.ts';
-
-/** Shared by the nodes of a fleet, known to nobody else. */
-export type Secret = string | Uint8Array;
+import { sign, verified, type Secret } from '../../node/signature.ts';
 
 export interface Ticket {
   readonly session: string;
@@ -29,9 +26,6 @@ export const CLOCK_SKEW_MS = 2_000;
 
 /** Characters of the longest ticket: a session of 256 characters and a node of 200, as base64. */
 export const TICKET_CHARS = 1_024;
-
-/** 128 bits as base64url. */
-const MAC_CHARS = 22;
 
 /** A ticket as text of URL characters, some 120 of them. */
 export function signTicket(secret: Secret, { session, owner, target, expiresAt }: Ticket): string {
@@ -62,22 +56,6 @@ export function signSlot(secret: Secret, dueAt: number): string {
 export function readSlot(secret: Secret, text: string): number | null {
   const body = text.length <= SLOT_CHARS ? verified(secret, 'slot', text) : null;
   return body === null ? null : Number.parseInt(body, 36) / 1000;
-}
-
-/** `kind` goes into the signature, so that one kind never passes for the other. */
-function macOf(secret: Secret, kind: 'ticket' | 'slot', body: string): string {
-  return createHmac('sha256', secret).update(`${kind}:${body}`).digest().subarray(0, 16).toString('base64url');
-}
-
-const sign = (secret: Secret, kind: 'ticket' | 'slot', body: string): string => `${body}.${macOf(secret, kind, body)}`;
-
-/** The signed part, or null. The signature is compared as text, so that each token has one spelling. */
-function verified(secret: Secret, kind: 'ticket' | 'slot', text: string): string | null {
-  const dot = text.lastIndexOf('.');
-  const body = text.slice(0, Math.max(0, dot));
-  const given = Buffer.from(text.slice(dot + 1));
-  if (dot < 1 || given.length !== MAC_CHARS) return null;
-  return timingSafeEqual(given, Buffer.from(macOf(secret, kind, body))) ? body : null;
 }
 
 /** Signed by us, but perhaps by another version of us. */

@@ -1,0 +1,5 @@
+// Whether an address is reached from this machine alone.
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}

@@ -1,0 +1,397 @@
+// One request and its answer: finds the upstream, sends it the request as it comes in, tries another one where that is safe,
+// and answers itself where nobody else does.
+import type { Socket } from 'node:net';
+import { isRefused, type Ask, type Route, type Upstream } from '../ports.ts';
+import type { Timeouts } from '../settings.ts';
+import { isDecided, isOwn, plain, written, type GoOn, type OwnAnswer } from './answers.ts';
+import type { Caller, House } from './caller.ts';
+import { ending, forwarded, handshake } from './forwarding.ts';
+import { Framing } from './framing.ts';
+import type { RequestHead } from './request-head.ts';
+import type { ResponseHead } from './response-head.ts';
+import { bodyFault, isIdempotent, isTrouble, isWebSocket, pathOf } from './rules.ts';
+import { stickyLine } from './sticky.ts';
+import { UpstreamLink, type Asker } from './upstream-link.ts';
+
+type Stage =
+  /** Somebody is asked what is to become of it. */
+  | 'deciding'
+  /** A connection to an upstream is being made. */
+  | 'connecting'
+  /** The upstream has the head of the request. */
+  | 'waiting'
+  /** The client has the head of the answer. */
+  | 'answering'
+  /** The client has all of the answer, but has not sent all of its request. */
+  | 'replied'
+  | 'over';
+
+/** A body of at most this many bytes that is missing is on its way already. */
+const SMALL_BODY = 16_384;
+
+/** Head and body are one write up to this size: a copy is cheaper than a second write. */
+const TOGETHER_BYTES = 16_384;
+
+export class Exchange implements Asker {
+  readonly head: RequestHead;
+  readonly out: Socket;
+  extra = '';
+  readonly #caller: Caller;
+  readonly #house: House;
+  #stage: Stage = 'deciding';
+  #route: Route | null = null;
+  #ask: Ask | null = null;
+  #upstream: Upstream | null = null;
+  #link: UpstreamLink | null = null;
+  /** The head for an upstream, but for its last lines. */
+  #start = '';
+  #tries = 0;
+  #redialled = false;
+  #without: Set<Upstream> | null = null;
+  readonly #body: Framing;
+  /** A part of the body that waits for the upstream's connection. */
+  #held: Buffer | null = null;
+  #bodyBegan = false;
+  #bodySent = false;
+  #closes = false;
+  #status = 0;
+  #startedAt = 0;
+  #latencyMs: number | null = null;
+  /** When the client last sent something of the body. */
+  #bodyAt = 0;
+
+  constructor(caller: Caller, head: RequestHead, house: House) {
+    this.#caller = caller;
+    this.head = head;
+    this.out = caller.socket;
+    this.#house = house;
+    this.#body = new Framing(head.length, head.chunked);
+  }
+
+  /** All of the request was read. */
+  get isReceived(): boolean {
+    return this.#body.isDone;
+  }
+
+  /** Also where so little is missing that it is on its way. */
+  get isNearlyReceived(): boolean {
+    return this.#body.left <= SMALL_BODY;
+  }
+
+  /** The request begins; its body, as far as it is here, lies in `bytes` from `from` on. Returns where the body's part ends. */
+  open(bytes: Buffer, from: number): number {
+    const { transport } = this.#house.ports;
+    let end = from;
+    if (!this.#body.isDone && from < bytes.length) {
+      this.#bodyBegan = true;
+      end = this.#body.cut(bytes, from, null);
+      this.#held = bytes.subarray(from, end);
+    }
+    const path = pathOf(this.head.target);
+    const probe = path.startsWith('/evenkeel/') ? transport.probe(path) : null;
+    if (probe !== null) this.#answer({ ...plain(probe.status, ''), body: probe.body });
+    else this.#begin();
+    return end;
+  }
+
+  /** More of the request's body. Returns where its part of `bytes` ends. */
+  feed(bytes: Buffer): number {
+    const end = this.#body.cut(bytes, 0, null);
+    this.#bodyBegan = true;
+    const { clock } = this.#house.ports;
+    this.#bodyAt = clock.now();
+    const fault = bodyFault(this.head, this.#body, this.#house.ports.limits);
+    if (fault !== null) {
+      this.refuse(fault.status, fault.why, true);
+    } else {
+      this.#pass(end === bytes.length ? bytes : bytes.subarray(0, end));
+      if (this.#body.isDone && this.#stage === 'replied') this.#finish();
+    }
+    return end;
+  }
+
+  /** The client is gone. */
+  abort(): void {
+    if (this.#stage === 'over') return;
+    this.#letGo('aborted');
+    this.#stage = 'over';
+  }
+
+  /** The client takes more again. */
+  resume(): void {
+    this.#link?.resume();
+  }
+
+  drained(): void {
+    if (!this.#body.isDone) this.#caller.resume();
+  }
+
+  opens(response: ResponseHead, must: boolean): boolean {
+    const { clock } = this.#house.ports;
+    this.#status = response.status;
+    this.#latencyMs = clock.now() - this.#startedAt;
+    this.#closes = must || this.#isUnwanted() || !this.head.keepAlive || this.#caller.isLast(this, response);
+    this.#stage = 'answering';
+    this.extra = stickyLine(this.#route?.group ?? null, this.#ask, this.#upstream, this.#caller.client);
+    return this.#closes;
+  }
+
+  goesOn(): void {
+    if (this.#latencyMs !== null) this.#upstream?.answered(this.#latencyMs);
+    this.#latencyMs = null;
+  }
+
+  replied(): void {
+    const link = this.#link;
+    this.#upstream?.end(isTrouble(this.#status) ? 'failed' : 'ok', this.#latencyMs);
+    this.#upstream = null;
+    this.#stage = 'replied';
+    if (this.#body.isDone) return this.#finish();
+    // An answer before the end of the question: the upstream goes on reading if it keeps its connection, else we do.
+    if (link?.keeps === true && !this.#closes) return;
+    this.#drop();
+    if (this.#closes) this.#finish();
+    else this.#caller.resume();
+  }
+
+  failed(why: string): void {
+    const link = this.#link;
+    if (link === null) return;
+    const { log, tally } = this.#house.ports;
+    const { upstream } = link;
+    const isStale = link.isReused && !link.heard;
+    this.#drop();
+    if (this.#stage === 'replied') {
+      if (!this.#body.isDone) this.#caller.resume();
+      return;
+    }
+    const mayRetry = isIdempotent(this.head.method) && !this.#bodySent && this.#retries > 0;
+    if (isStale && mayRetry && !this.#redialled) {
+      this.#redialled = true;
+      tally.retries++;
+      return this.#dial(upstream);
+    }
+    log.debug({ upstream: upstream.name, why }, 'an upstream failed in a request');
+    const wasAnswering = this.#stage === 'answering';
+    this.#letGo('failed');
+    // The client must see that something is missing.
+    if (wasAnswering) this.#caller.socket.destroy();
+    else this.refuse(502, 'the server behind did not answer properly', false);
+  }
+
+  /** Looks at the clock. */
+  sweep(now: number, timeouts: Timeouts): void {
+    const isPaused = this.out.isPaused();
+    if (!this.#body.isDone && !isPaused && this.#stage !== 'deciding' && now - Math.max(this.#bodyAt, this.#startedAt) > timeouts.clientBodyMs) {
+      return this.refuse(408, 'the body of the request did not come', true);
+    }
+    const link = this.#link;
+    if (link === null || !link.isReady || this.#stage === 'replied') return;
+    if (!this.#body.isDone ? !isPaused : link.socket.isPaused()) return;
+    if (now - Math.max(link.since, this.#bodyAt, this.#startedAt) <= timeouts.upstreamReadMs) return;
+    const wasAnswering = this.#stage === 'answering';
+    this.#letGo('failed');
+    if (wasAnswering) this.out.destroy();
+    else this.refuse(504, 'the server behind did not answer in time', false);
+  }
+
+  /** Answers with an error. `closes`: what else comes on the connection cannot be relied on. */
+  refuse(status: number, why: string, closes: boolean): void {
+    if (this.#stage === 'over') return;
+    const isHeard = this.#stage === 'answering' || this.#stage === 'replied';
+    this.#letGo('aborted');
+    if (isHeard) {
+      this.#stage = 'over';
+      this.out.destroy();
+      return;
+    }
+    this.#refuseWith(plain(status, why), closes);
+  }
+
+  #begin(): void {
+    const { ports } = this.#house;
+    const { limits, tally, router } = ports;
+    this.#caller.serve();
+    tally.requests++;
+    this.#startedAt = this.#caller.connection.lastReadAt;
+    const fault = bodyFault(this.head, this.#body, limits);
+    if (fault !== null) return this.refuse(fault.status, fault.why, true);
+    const route = router.route(this.head, this.#caller.client);
+    if (route === null) return this.refuse(404, 'nothing is served under this name and path', false);
+    this.#route = route;
+    if (this.#house.shedding.sheds(route)) return this.#unavailable(503, 1);
+    if (isDecided(route)) return this.#go(route, null);
+    const { answers } = this.#house;
+    if (answers === null) return this.refuse(501, 'this route cannot be served here', false);
+    if (this.#held !== null) this.#caller.pause();
+    answers.answer(this.head, route, this.#caller.client).then(
+      (answer) => this.#decided(route, answer),
+      (error: unknown) => {
+        ports.log.error({ err: error }, 'a request could not be decided');
+        this.refuse(503, 'the request could not be decided', false);
+      },
+    );
+  }
+
+  #decided(route: Route, answer: OwnAnswer | GoOn): void {
+    if (this.#stage !== 'deciding') return;
+    if (!isOwn(answer)) this.#go(route, answer.user);
+    else if (answer.status >= 400) this.#refuseWith(answer, false);
+    else this.#answer(answer);
+  }
+
+  #go(route: Route, user: string | null): void {
+    const { ports, upgrader } = this.#house;
+    const { head } = this;
+    const { client, about } = this.#caller;
+    this.#start = forwarded(head, client, about);
+    if (upgrader !== null && isWebSocket(head)) {
+      this.#stage = 'over';
+      const { socket, connection } = this.#caller;
+      const rest = this.#caller.leave();
+      return upgrader.upgrade({ socket, client, connection, request: head, route, user, head: handshake(this.#start), rest });
+    }
+    if (route.group === null) return this.refuse(501, 'this route takes WebSockets only', false);
+    this.#ask = ports.router.ask(route.group, head, client, user);
+    this.#choose();
+  }
+
+  #choose(): void {
+    const group = this.#route?.group;
+    const ask = this.#ask;
+    if (!group || ask === null) return;
+    const choice = group.choose(this.#without === null ? ask : { key: ask.key, sticky: ask.sticky, without: this.#without });
+    if (isRefused(choice)) return this.#unavailable(this.#without === null ? 503 : 502, choice.retryAfterS);
+    choice.begin();
+    this.#upstream = choice;
+    const link = this.#house.pools.take(choice);
+    if (link === null) return this.#dial(choice);
+    this.#link = link;
+    this.#send(link);
+  }
+
+  #dial(upstream: Upstream): void {
+    const { ports } = this.#house;
+    this.#stage = 'connecting';
+    const answer = {
+      ready: (): void => {
+        if (this.#link !== link) return void link.socket.destroy();
+        this.#send(link);
+        if (!this.#body.isDone && !link.socket.writableNeedDrain) this.#caller.resume();
+      },
+      failed: (error: Error): void => {
+        if (this.#link === link) this.#unreachable(upstream, error);
+      },
+    };
+    const link = new UpstreamLink(ports.dialer.dial(upstream, this.#caller.client, answer), upstream, ports);
+    this.#link = link;
+  }
+
+  #unreachable(upstream: Upstream, error: Error): void {
+    const { ports } = this.#house;
+    ports.log.debug({ upstream: upstream.name, error: error.message }, 'an upstream could not be reached');
+    this.#letGo('failed');
+    this.#without = (this.#without ?? new Set()).add(upstream);
+    if (this.#tries++ >= this.#retries) {
+      const isLate = (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
+      return this.#unavailable(isLate ? 504 : 502, null);
+    }
+    ports.tally.retries++;
+    this.#choose();
+  }
+
+  #send(link: UpstreamLink): void {
+    const { socket, upstream } = link;
+    const group = this.#route?.group;
+    const held = this.#held;
+    link.isReady = true;
+    link.carry(this);
+    this.#stage = 'waiting';
+    const text = this.#start + ending(this.head, upstream.address, group?.settings.keepAlive.max === 0);
+    if (held === null) return void socket.write(text, 'latin1');
+    this.#held = null;
+    this.#bodySent = true;
+    let flows: boolean;
+    if (held.length <= TOGETHER_BYTES) {
+      flows = socket.write(text + held.toString('latin1'), 'latin1');
+    } else {
+      socket.cork();
+      socket.write(text, 'latin1');
+      flows = socket.write(held);
+      socket.uncork();
+    }
+    if (!flows && !this.#body.isDone) this.#caller.pause();
+  }
+
+  /** Hands on, keeps or throws away a part of the body. */
+  #pass(bytes: Buffer): void {
+    const link = this.#link;
+    if (this.#stage === 'replied' && link === null) return;
+    if (link !== null && this.#stage !== 'connecting') {
+      this.#bodySent = true;
+      if (!link.socket.write(bytes) && !this.#body.isDone) this.#caller.pause();
+      return;
+    }
+    this.#held = this.#held === null ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#caller.pause();
+  }
+
+  /** The client waits for leave to send its body; after this answer nobody knows whether it is going to. */
+  #isUnwanted(): boolean {
+    return this.head.expects && !this.#bodyBegan && !this.#body.isDone;
+  }
+
+  get #retries(): number {
+    return this.#route?.group?.settings.retries ?? 0;
+  }
+
+  #unavailable(status: number, retryAfterS: number | null): void {
+    const fallback = this.#route?.group?.settings.fallback ?? null;
+    if (fallback === null) this.#refuseWith(plain(status, 'no server can take this request now', retryAfterS), false);
+    else this.#answer({ status: fallback.status, headers: [['Content-Type', fallback.contentType]], body: fallback.body });
+  }
+
+  #refuseWith(answer: OwnAnswer, closes: boolean): void {
+    const { refused } = this.#house.ports.tally;
+    refused.set(answer.status, (refused.get(answer.status) ?? 0) + 1);
+    this.#closes = closes;
+    this.#answer(answer);
+  }
+
+  /** The gateway's own answer. */
+  #answer(answer: OwnAnswer): void {
+    const { head } = this;
+    this.#held = null;
+    // A long rest of a body is not waited for.
+    this.#closes ||= !head.keepAlive || this.#isUnwanted() || !this.isNearlyReceived || this.#caller.isLast(this, null);
+    this.out.write(written(answer, { bodiless: head.method === 'HEAD', closes: this.#closes, old: head.minor === 0 }));
+    this.#stage = 'replied';
+    if (this.#body.isDone || this.#closes) this.#finish();
+    else this.#caller.resume();
+  }
+
+  /** Ends what the upstream has to do with it. */
+  #letGo(outcome: 'failed' | 'aborted'): void {
+    this.#upstream?.end(outcome, this.#latencyMs);
+    this.#upstream = null;
+    this.#drop();
+  }
+
+  /** Ends the connection to the upstream. */
+  #drop(): void {
+    const link = this.#link;
+    this.#link = null;
+    if (link === null) return;
+    link.asker = null;
+    link.socket.destroy();
+  }
+
+  #finish(): void {
+    const link = this.#link;
+    const group = this.#route?.group;
+    this.#link = null;
+    this.#stage = 'over';
+    if (link !== null && group) this.#house.pools.give(link, group);
+    this.#caller.over(this.#closes);
+  }
+}

@@ -1,0 +1,38 @@
+// The head of a request as an upstream gets it: the client's own, and what the gateway says of the client.
+import type { ClientFacts } from '../ports.ts';
+import type { Address } from '../settings.ts';
+import type { RequestHead } from './request-head.ts';
+
+/** The lines that are the same for all requests of a client that is not believed about others. */
+export function aboutClient({ address, secure }: ClientFacts): string {
+  return `X-Forwarded-For: ${address}\r\nX-Forwarded-Proto: ${secure ? 'https' : 'http'}\r\n`;
+}
+
+/** A hop that is believed told us who came to it: its own address comes behind. */
+function fromHop(head: RequestHead, { address, secure }: ClientFacts): string {
+  const before = head.forwardedFor === null || head.forwardedFor === '' ? '' : `${head.forwardedFor}, `;
+  return `X-Forwarded-For: ${before}${address}\r\nX-Forwarded-Proto: ${head.forwardedProto ?? (secure ? 'https' : 'http')}\r\n${head.forwarded}`;
+}
+
+/** `about`: what `aboutClient` said. Without the empty line, so that more can be added. */
+export function forwarded(head: RequestHead, client: ClientFacts, about: string): string {
+  const host = (client.trusted ? head.forwardedHost : null) ?? head.authority;
+  const lines = client.trusted ? fromHop(head, client) : about;
+  const start = head.kept + lines;
+  return host === null || host === '' ? start : `${start}X-Forwarded-Host: ${host}\r\n`;
+}
+
+/** What depends on the upstream and on how its connection is used, and the empty line. */
+export function ending(head: RequestHead, { host, port }: Address, closes: boolean): string {
+  let lines = '';
+  // HTTP/1.1 must name a host; a client of HTTP/1.0 need not.
+  if (head.authority === null) lines = `Host: ${host.includes(':') ? `[${host}]` : host}:${port}\r\n`;
+  if (head.trailers) lines += closes ? 'TE: trailers\r\nConnection: TE, close\r\n' : 'TE: trailers\r\nConnection: TE\r\n';
+  else if (closes) lines += 'Connection: close\r\n';
+  return `${lines}\r\n`;
+}
+
+/** The head of a handshake of WebSocket. */
+export function handshake(start: string): Buffer {
+  return Buffer.from(`${start}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`, 'latin1');
+}

@@ -1,0 +1,31 @@
+// What follows from a request's method, target and answer alone.
+import type { GuardSettings } from '../settings.ts';
+import { BadHead } from './fields.ts';
+import type { Framing } from './framing.ts';
+import type { RequestHead } from './request-head.ts';
+
+/** May be sent a second time when nobody knows whether the first arrived (RFC 9110, section 9.2.2). */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'REPORT', 'SEARCH']);
+
+export const isIdempotent = (method: string): boolean => IDEMPOTENT.has(method);
+
+/** Answers that say that the upstream is in trouble, not the request. */
+export const isTrouble = (status: number): boolean => status === 500 || (status >= 502 && status <= 504);
+
+export function isWebSocket({ method, upgrade, hasBody }: RequestHead): boolean {
+  return upgrade !== null && method === 'GET' && !hasBody && upgrade.split(',').some((token) => token.trim() === 'websocket');
+}
+
+export function pathOf(target: string): string {
+  const end = target.indexOf('?');
+  return end === -1 ? target : target.slice(0, end);
+}
+
+const BAD_CHUNK = new BadHead(400, 'a chunk of the body is malformed');
+
+/** Why a body, as far as it is known, is refused; null: it is not. */
+export function bodyFault({ length }: RequestHead, { chunks }: Framing, { bodyBytes }: GuardSettings): BadHead | null {
+  if (chunks?.isBad === true) return BAD_CHUNK;
+  if (bodyBytes === null || (chunks?.payload ?? length) <= bodyBytes) return null;
+  return new BadHead(413, `the body is larger than ${bodyBytes} bytes`);
+}

@@ -1,0 +1,330 @@
+// Relays WebSockets to upstreams and outlives them: the way in from HTTP, the ways from one stage to the next, and what operators
+// may ask for. The client's side is a connection of this node like any other.
+import { lifespan } from '../../core/lifetime.ts';
+import type { Listening } from '../../core/event.ts';
+import { Ages } from '../../connections/ages.ts';
+import { unsentOf } from '../../connections/transports/websocket-transport.ts';
+import { Turns } from '../../connections/turns.ts';
+import { CloseCode } from '../../protocol/close-codes.ts';
+import { isRefused, type Group, type Outcome, type ProxyPorts, type Upgrade, type Upgrader, type Upstream } from '../ports.ts';
+import type { WebSocketSettings } from '../settings.ts';
+import { DetachedStage, obstacle } from './failover.ts';
+import { closeFrame } from './frames.ts';
+import { headOf, OpeningStage } from './opening.ts';
+import { Pacer } from './pacer.ts';
+import { Replay } from './replay.ts';
+import { closedStage, ClosingStage, openStage, PartingStage } from './stages.ts';
+import { RelayTransport } from './transport.ts';
+import { holdClient, Tunnel, type Cause, type Keeper, type Life, type Parting, type Retry, type StageKind } from './tunnel.ts';
+
+/** Byte counters are looked at this often: for idle tunnels, and for the order in which connections may be moved. */
+const LOOK_MS = 1_000;
+/** A peer that vanished without a word is found by the kernel, which begins to ask after this, ms. */
+const KEEP_ALIVE_MS = 60_000;
+/** Tries per second at other upstreams, when many lost theirs at once. */
+const REATTACH: PaceOptions = { perS: 2_000, burst: 500 };
+/** Moves per second away from upstreams that still work: nobody is in a hurry. */
+const PLANNED: PaceOptions = { perS: 100, burst: 10 };
+
+interface PaceOptions {
+  readonly perS: number;
+  readonly burst: number;
+}
+
+/** One relayed WebSocket, for operators. */
+export interface RelayedWebSocket {
+  /** Of its connection, as everywhere. */
+  readonly id: number;
+  readonly client: string;
+  readonly group: string;
+  /** null: none at the moment. */
+  readonly upstream: string | null;
+  readonly stage: StageKind;
+  readonly ageMs: number;
+  readonly bytesFromClient: number;
+  readonly bytesFromUpstream: number;
+  /** How often another upstream took over. */
+  readonly reattached: number;
+}
+
+/** What became of the wish to move one. `moving`: at its next quiet moment. */
+export type MoveAnswer = 'moving' | 'unknown' | 'not-open' | 'no-failover' | 'no-upstream';
+
+interface PlannedMove {
+  readonly tunnel: Tunnel;
+  /** The upstream that is to be left. */
+  readonly from: Upstream;
+  readonly wanted: Upstream | null;
+}
+
+export class WebSocketRelay implements Upgrader, Keeper {
+  readonly ports: ProxyPorts;
+  readonly #transport: RelayTransport;
+  readonly #ages: Ages;
+  readonly #turns: Turns<Tunnel>;
+  readonly #retries: Pacer<Retry>;
+  readonly #moves: Pacer<PlannedMove>;
+  readonly #groups = new Map<Group, Listening>();
+  #count = 0;
+
+  constructor(ports: ProxyPorts) {
+    const { clock, transport } = ports;
+    this.ports = ports;
+    this.#transport = new RelayTransport(this, (tunnel) => this.#ages.remove(tunnel.connection));
+    this.#ages = new Ages(transport);
+    this.#turns = new Turns(clock, LOOK_MS, (tunnel) => this.#look(tunnel));
+    this.#retries = new Pacer(clock, REATTACH, (retry) => (retry.try() ? 'done' : 'nothing'));
+    this.#moves = new Pacer(clock, PLANNED, (move) => this.#leave(move));
+  }
+
+  /** Relayed now, also those that wait for an upstream. */
+  get count(): number {
+    return this.#count;
+  }
+
+  upgrade(upgrade: Upgrade): void {
+    const { socket, client, connection, request, route } = upgrade;
+    const { group } = route;
+    if (group === null) return void socket.end('HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+    this.#heed(group);
+    const outlives = group.settings.websocket.failover;
+    const ask = this.ports.router.ask(group, request, client, upgrade.user);
+    const head = headOf(upgrade, outlives);
+    const stage = new OpeningStage({ ask, head: `${head}\r\n\r\n` }, upgrade.rest);
+    const life = outlives ? lifeOf({ ask, head }, group.settings.websocket) : null;
+    const tunnel = new Tunnel(this, { connection, client: socket, facts: client, group, life, stage });
+    tunnel.seat = this.#turns.add(tunnel);
+    this.#count++;
+    this.ports.transport.registry.adopt(connection, this.#transport, socket);
+    if (socket.timeout) socket.setTimeout(0);
+    holdClient(tunnel);
+    stage.begin(tunnel);
+    // What HTTP had read already but not looked at.
+    for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) tunnel.stage.fromClient(tunnel, chunk);
+    if (socket.destroyed) tunnel.stage.clientEnded(tunnel);
+    else tunnel.resumeClient();
+  }
+
+  open(tunnel: Tunnel): void {
+    const { connection, client, upstream } = tunnel;
+    const { lifetime, random } = this.ports.transport;
+    client.setNoDelay(true);
+    client.setKeepAlive(true, KEEP_ALIVE_MS);
+    upstream?.setKeepAlive(true, KEEP_ALIVE_MS);
+    this.ports.tally.websockets++;
+    tunnel.move(openStage);
+    if (connection.stage === 'leaving') return this.close(tunnel, CloseCode.restart, connection.goodbye?.reason ?? 'restart');
+    this.#ages.add(connection, connection.openedAt + lifespan(lifetime, random).ageMs);
+  }
+
+  detach(tunnel: Tunnel, cause: Cause): void {
+    const { life, upstream, target } = tunnel;
+    const why = obstacle(tunnel);
+    const { log } = this.ports;
+    const planned = cause.kind === 'planned';
+    const code = cause.kind === 'lost' ? cause.code : null;
+    log.info({ connection: tunnel.connection.id, upstream: target?.name, code, planned, obstacle: why }, 'a WebSocket leaves its upstream');
+    if (life === null || why === 'none' || why === 'cut') {
+      this.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'failed' });
+      return tunnel.stage.upstreamEnded(tunnel);
+    }
+    const stage = why === null ? new DetachedStage(tunnel, life, cause) : null;
+    tunnel.release(planned ? 'ok' : 'failed');
+    if (!planned) {
+      // Who closed hears our answer.
+      if (code !== null && code !== 1006 && tunnel.fromClient.atFrame) tunnel.toUpstream(closeFrame(code, '', this.ports.random));
+      tunnel.upstream = null;
+      upstream?.destroySoon();
+      tunnel.fromUpstream.held = null;
+    }
+    if (stage === null) {
+      this.ports.tally.reattachFailed++;
+      return this.close(tunnel, CloseCode.restart, 'the server went away in the middle of a message');
+    }
+    tunnel.move(stage);
+    stage.begin();
+  }
+
+  close(tunnel: Tunnel, code: number, reason: string, withinMs?: number): void {
+    const { stage, upstream } = tunnel;
+    if (stage.kind === 'closing' || stage.kind === 'closed') return;
+    const within = withinMs === undefined ? {} : { withinMs };
+    // It is still HTTP, or in the middle of a frame.
+    if (stage.kind === 'opening' || stage.kind === 'answering')
+      return this.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'aborted', ...within });
+    if (!tunnel.fromUpstream.atFrame) {
+      if (withinMs === undefined) return stage.kind === 'parting' ? undefined : tunnel.move(new PartingStage(tunnel, code, reason));
+      return this.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'ok', withinMs });
+    }
+    tunnel.toClient(closeFrame(code, reason, null));
+    // What a client says before its hello is not for this upstream.
+    if (stage.kind === 'resyncing') {
+      tunnel.toUpstream(closeFrame(1001, '', this.ports.random));
+      tunnel.upstream = null;
+      upstream?.destroySoon();
+      tunnel.release('ok');
+    }
+    this.finish(tunnel, { toClient: false, toUpstream: true, ours: true, outcome: 'ok', ...within });
+  }
+
+  finish(tunnel: Tunnel, parting: Parting): void {
+    const { goodbyeMs, lingerMs } = this.ports.transport.limits;
+    const isPolite = parting.toClient || parting.toUpstream;
+    this.#ages.remove(tunnel.connection);
+    tunnel.move(new ClosingStage(tunnel, parting, parting.withinMs ?? (isPolite ? goodbyeMs : lingerMs)));
+    if (!isPolite) {
+      tunnel.client.end();
+      tunnel.upstream?.end();
+    }
+    // Both are read to their end.
+    tunnel.resumeClient();
+    tunnel.resumeUpstream();
+    if (tunnel.client.destroyed) tunnel.stage.clientEnded(tunnel);
+  }
+
+  forget(tunnel: Tunnel, outcome: Outcome): void {
+    if (tunnel.stage === closedStage) return;
+    tunnel.move(closedStage);
+    tunnel.release(outcome);
+    this.#count--;
+    this.#turns.remove(tunnel.seat);
+    this.#ages.remove(tunnel.connection);
+    this.ports.transport.registry.close(tunnel.connection);
+  }
+
+  reattached(tunnel: Tunnel): void {
+    const { tally, log } = this.ports;
+    tally.reattached++;
+    tunnel.upstream?.setKeepAlive(true, KEEP_ALIVE_MS);
+    log.info({ connection: tunnel.connection.id, upstream: tunnel.target?.name, number: tunnel.reattached }, 'another upstream took a WebSocket over');
+  }
+
+  queue(retry: Retry): void {
+    this.#retries.add(retry);
+  }
+
+  list(): RelayedWebSocket[] {
+    const now = this.ports.clock.now();
+    return [...this.#turns.members()].map((tunnel) => ({
+      id: tunnel.connection.id,
+      client: `${tunnel.facts.address}:${tunnel.facts.port}`,
+      group: tunnel.group.settings.name,
+      upstream: tunnel.target?.name ?? null,
+      stage: tunnel.stage.kind,
+      ageMs: Math.round(now - tunnel.connection.openedAt),
+      bytesFromClient: tunnel.up,
+      bytesFromUpstream: tunnel.down,
+      reattached: tunnel.reattached,
+    }));
+  }
+
+  /** Closes the client with this code; its upstream hears 1001. False: there is none of that id. */
+  abort(id: number, code: number = CloseCode.restart): boolean {
+    const tunnel = this.#find(id);
+    if (tunnel === undefined) return false;
+    this.ports.transport.registry.leave(tunnel.connection, { reason: 'operator', plan: null, target: null });
+    this.close(tunnel, code, 'operator');
+    return true;
+  }
+
+  /** Gives it another upstream, at its next quiet moment. `to` null: whichever the group chooses. */
+  move(id: number, to: string | null = null): MoveAnswer {
+    const tunnel = this.#find(id);
+    if (tunnel === undefined) return 'unknown';
+    const { life, target, stage, group } = tunnel;
+    if (life === null) return 'no-failover';
+    if (stage.kind !== 'open' || target === null) return 'not-open';
+    const wanted = to === null ? null : (group.upstreams.find(({ name }) => name === to) ?? null);
+    if (to !== null && wanted === null) return 'no-upstream';
+    if (to === null && isRefused(group.choose({ ...life.ask, without: new Set([target]) }))) return 'no-upstream';
+    this.#moves.add({ tunnel, from: target, wanted });
+    return 'moving';
+  }
+
+  /** Ends what is relayed still, and every timer. */
+  stop(): void {
+    for (const listening of this.#groups.values()) listening.stop();
+    this.#groups.clear();
+    for (const tunnel of this.#turns.members()) {
+      tunnel.upstream?.destroy();
+      tunnel.client.destroy();
+      this.forget(tunnel, 'aborted');
+    }
+    this.#turns.stop();
+    this.#ages.stop();
+    this.#retries.stop();
+    this.#moves.stop();
+  }
+
+  #find(id: number): Tunnel | undefined {
+    for (const tunnel of this.#turns.members()) if (tunnel.connection.id === id) return tunnel;
+    return undefined;
+  }
+
+  /** Hears when one of its upstreams is not to be used any more. */
+  #heed(group: Group): void {
+    if (this.#groups.has(group)) return;
+    this.#groups.set(
+      group,
+      group.onGone(({ upstream, why }) => {
+        for (const tunnel of this.#turns.members()) if (tunnel.target === upstream) this.#gone(tunnel, upstream, why);
+      }),
+    );
+  }
+
+  #gone(tunnel: Tunnel, upstream: Upstream, why: 'down' | 'draining' | 'removed'): void {
+    const { kind } = tunnel.stage;
+    if (kind !== 'open' && kind !== 'resyncing') return;
+    if (why !== 'down') return this.#moves.add({ tunnel, from: upstream, wanted: null });
+    if (tunnel.life === null) this.close(tunnel, CloseCode.restart, 'the server is down');
+    else this.detach(tunnel, { kind: 'lost', code: 1006 });
+  }
+
+  /** The turn of one that is to leave its upstream. */
+  #leave({ tunnel, from, wanted }: PlannedMove): 'done' | 'nothing' | 'again' {
+    const { stage, target, life, group, fromClient, fromUpstream, upstream } = tunnel;
+    if (target !== from || (stage.kind !== 'open' && stage.kind !== 'resyncing')) return 'nothing';
+    if (stage.kind === 'resyncing' || !fromUpstream.isQuiet) return 'again';
+    const ask = life?.ask ?? { key: null, sticky: null };
+    const choice = wanted ?? group.choose({ ...ask, without: new Set([from]) });
+    // Better where it is than nowhere.
+    if (isRefused(choice)) return 'again';
+    if (life === null) {
+      this.ports.transport.registry.leave(tunnel.connection, { reason: 'operator', plan: null, target: null });
+      this.close(tunnel, CloseCode.restart, 'the server goes away');
+      return 'done';
+    }
+    // Ours says again what was not acknowledged; of a plain one nothing may be under way.
+    if (life.kind === 'plain' && (!fromClient.isQuiet || (upstream?.writableLength ?? 0) > 0)) return 'again';
+    this.detach(tunnel, { kind: 'planned', wanted: choice });
+    return 'done';
+  }
+
+  #look(tunnel: Tunnel): void {
+    const { connection, up, down, client } = tunnel;
+    const { tunnelMs, clientSendMs } = this.ports.timeouts;
+    const moved = up + down;
+    const unsent = unsentOf(client);
+    if (moved !== tunnel.seen || unsent < tunnel.unsent) {
+      this.ports.transport.registry.read(connection);
+      tunnel.silent = 0;
+    } else tunnel.silent++;
+    tunnel.seen = moved;
+    tunnel.unsent = unsent;
+    const { kind } = tunnel.stage;
+    if (kind !== 'open' && kind !== 'resyncing') return;
+    // The first look that finds nothing new may come right after the last byte.
+    const silentMs = (tunnel.silent - 1) * LOOK_MS;
+    if (unsent > 0 && silentMs >= clientSendMs) {
+      this.ports.transport.registry.leave(connection, { reason: 'dead', plan: null, target: null });
+      this.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'aborted' });
+    } else if (tunnelMs > 0 && silentMs >= tunnelMs) {
+      this.ports.transport.registry.leave(connection, { reason: 'idle', plan: null, target: null });
+      this.close(tunnel, CloseCode.restart, 'idle');
+    }
+  }
+}
+
+function lifeOf(of: Pick<Life, 'ask' | 'head'>, { replay, holdBytes }: WebSocketSettings): Life {
+  return { ...of, kind: 'plain', protocol: undefined, replay: replay > 0 ? new Replay(replay, holdBytes) : null, outageSince: -1, attachedAt: 0 };
+}

@@ -1,0 +1,165 @@
+// The gateway as a whole, in this process: real clients in front, real servers behind.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, connect, type AddressInfo } from 'node:net';
+import { test, type TestContext } from 'node:test';
+import { Agent, request } from 'undici';
+import { WebSocket } from 'ws';
+import { gatewaySettings, openGateway, type Gateway } from '../../src/gateway/index.ts';
+import { until } from '../engines/until.ts';
+import { echoBackend, httpBackend, type Backend } from './servers.ts';
+
+interface Told {
+  readonly name: string;
+  readonly url: string;
+  readonly headers: Record<string, string>;
+}
+
+async function open(t: TestContext, file: object): Promise<Gateway> {
+  const gateway = await openGateway(gatewaySettings({ node: { drain: { deadlineMs: 2_000, noticeMs: 100, settleMs: 200 } }, ...file }));
+  t.after(() => gateway.close());
+  return gateway;
+}
+
+const portOf = (gateway: Gateway, i = 0): number => gateway.listening[i].listen.port;
+
+const to = (...backends: readonly Backend[]): { upstreams: string[] } => ({ upstreams: backends.map(({ address }) => address) });
+
+async function get(port: number, path = '/', headers: Record<string, string> = {}): Promise<{ status: number; told: Told }> {
+  const { statusCode, body } = await request(`http://127.0.0.1:${port}${path}`, { headers });
+  const text = await body.text();
+  return { status: statusCode, told: (text.startsWith('{') ? JSON.parse(text) : { name: text }) as Told };
+}
+
+test('requests go by route to their groups, and servers learn who asks', async (t) => {
+  const [web, api] = await Promise.all([httpBackend(t, 'web'), httpBackend(t, 'api')]);
+  const gateway = await open(t, {
+    listeners: ['127.0.0.1:0'],
+    groups: { web: to(web), api: to(api) },
+    routes: [
+      { path: '/api', group: 'api' },
+      { host: 'only.example.org', group: 'web' },
+    ],
+  });
+  const port = portOf(gateway);
+  const { told } = await get(port, '/api/x?y=1', { host: 'any.example.org', 'x-forwarded-for': '10.9.9.9' });
+  assert.equal(told.name, 'api');
+  assert.equal(told.url, '/api/x?y=1');
+  assert.equal(told.headers['host'], 'any.example.org');
+  assert.equal(told.headers['x-forwarded-for'], '127.0.0.1');
+  assert.equal((await get(port, '/', { host: 'only.example.org' })).told.name, 'web');
+  assert.equal((await get(port, '/')).status, 404);
+  assert.equal(gateway.tally.requests, 3);
+});
+
+test('a dead server is passed over, and nobody notices', async (t) => {
+  const [a, b] = await Promise.all([httpBackend(t, 'a'), httpBackend(t, 'b')]);
+  const gateway = await open(t, { listeners: ['127.0.0.1:0'], groups: { web: { ...to(a, b), balance: 'round-robin' } } });
+  const port = portOf(gateway);
+  for (let i = 0; i < 4; i++) await get(port);
+  a.kill();
+  for (let i = 0; i < 20; i++) assert.equal((await get(port)).told.name, 'b');
+  const listed = gateway.groups.get('web')?.list() ?? [];
+  assert.equal(listed.find(({ name }) => name === a.address)?.state, 'ejected');
+});
+
+test('WebSockets go through, and a gateway that drains tells them to come back', async (t) => {
+  const a = await httpBackend(t, 'a');
+  const gateway = await open(t, { listeners: ['127.0.0.1:0'], groups: { web: to(a) } });
+  const ws = new WebSocket(`ws://127.0.0.1:${portOf(gateway)}/chat`);
+  await once(ws, 'open');
+  ws.send('hello');
+  assert.equal(String((await once(ws, 'message'))[0]), 'a: hello');
+  assert.equal(gateway.relay.count, 1);
+  assert.equal(gateway.groups.get('web')?.list()[0].active, 1);
+  const closed = once(ws, 'close') as Promise<[number]>;
+  await gateway.drain();
+  assert.equal((await closed)[0], 1012);
+  await assert.rejects(get(portOf(gateway)));
+});
+
+test('a tcp listener carries bytes both ways and half-closes', async (t) => {
+  const a = await echoBackend(t, 'a');
+  const gateway = await open(t, { listeners: [{ listen: '127.0.0.1:0', protocol: 'tcp' }], groups: { db: to(a) } });
+  const socket = connect({ port: portOf(gateway), host: '127.0.0.1', allowHalfOpen: true });
+  const heard: Buffer[] = [];
+  socket.on('data', (bytes: Buffer) => heard.push(bytes));
+  socket.end('x'.repeat(100_000));
+  await once(socket, 'close');
+  assert.equal(Buffer.concat(heard).toString(), `a: ${'x'.repeat(100_000)}`);
+});
+
+test('a port that is taken: one error, and nothing is left behind', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  t.after(() => taken.close());
+  const { port } = taken.address() as AddressInfo;
+  const free = createServer().listen(0, '127.0.0.1');
+  await once(free, 'listening');
+  const freed = (free.address() as AddressInfo).port;
+  free.close();
+  const settings = gatewaySettings({ listeners: [`127.0.0.1:${freed}`, `127.0.0.1:${port}`], groups: { web: { upstreams: ['127.0.0.1:1'] } } });
+  await assert.rejects(openGateway(settings), { code: 'EVENKEEL_PORT_TAKEN', message: new RegExp(`127\\.0\\.0\\.1:${port}`) });
+  const again = createServer().listen(freed, '127.0.0.1');
+  await once(again, 'listening');
+  again.close();
+});
+
+test('a reload changes routes, groups and listeners, and what is carried goes on', async (t) => {
+  const [a, b] = await Promise.all([httpBackend(t, 'a'), httpBackend(t, 'b')]);
+  const gateway = await open(t, { listeners: ['127.0.0.1:0'], groups: { web: to(a) } });
+  const port = portOf(gateway);
+  const ws = new WebSocket(`ws://127.0.0.1:${port}/`);
+  await once(ws, 'open');
+  const agent = new Agent({ connections: 1 });
+  t.after(() => agent.close());
+  await (await request(`http://127.0.0.1:${port}/`, { dispatcher: agent })).body.dump();
+  const before = gateway.groups.get('web');
+  await gateway.reload(
+    gatewaySettings({
+      node: { drain: { deadlineMs: 2_000, noticeMs: 100, settleMs: 200 } },
+      listeners: ['127.0.0.1:0', '127.0.0.1:0'],
+      groups: { web: { ...to(a), retries: 1 }, new: to(b) },
+      routes: [{ path: '/new', group: 'new' }, { group: 'web' }],
+      limits: { headBytes: 2_048 },
+    }),
+  );
+  assert.equal(portOf(gateway), port, 'the listener that stays is the same');
+  assert.equal(gateway.groups.get('web'), before);
+  assert.equal(before?.list()[0].active, 1, 'counts survive');
+  // The same connection, another route.
+  const { body } = await request(`http://127.0.0.1:${port}/new`, { dispatcher: agent });
+  assert.equal(((await body.json()) as Told).name, 'b');
+  assert.equal((await get(portOf(gateway, 1), '/new/x')).told.name, 'b');
+  assert.equal((await get(port, '/', { x: 'y'.repeat(3_000) })).status, 431);
+  ws.send('still here');
+  assert.equal(String((await once(ws, 'message'))[0]), 'a: still here');
+  ws.close();
+  await until('the WebSocket is gone', () => gateway.relay.count === 0);
+});
+
+test('a reload that cannot be had changes nothing', async (t) => {
+  const a = await httpBackend(t, 'a');
+  const gateway = await open(t, { listeners: ['127.0.0.1:0'], groups: { web: to(a) } });
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  t.after(() => taken.close());
+  const settings = gatewaySettings({ listeners: ['127.0.0.1:0', `127.0.0.1:${(taken.address() as AddressInfo).port}`], groups: { other: to(a) } });
+  await assert.rejects(gateway.reload(settings), { code: 'EVENKEEL_PORT_TAKEN' });
+  assert.deepEqual([...gateway.groups.keys()], ['web']);
+  assert.equal(gateway.listening.length, 1);
+  assert.equal((await get(portOf(gateway))).told.name, 'a');
+});
+
+test('a listener that a reload takes away stops listening, and its connections go on', async (t) => {
+  const a = await httpBackend(t, 'a');
+  const gateway = await open(t, { listeners: ['127.0.0.1:0', 'localhost:0'], groups: { web: to(a) } });
+  const gone = portOf(gateway, 1);
+  const ws = new WebSocket(`ws://localhost:${gone}/`);
+  await once(ws, 'open');
+  await gateway.reload(gatewaySettings({ listeners: ['127.0.0.1:0'], groups: { web: to(a) } }));
+  await assert.rejects(request(`http://localhost:${gone}/`), { code: 'ECONNREFUSED' });
+  ws.send('x');
+  assert.equal(String((await once(ws, 'message'))[0]), 'a: x');
+  ws.terminate();
+});

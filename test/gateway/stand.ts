@@ -1,0 +1,208 @@
+// A proxy with everything around it small: one group of real addresses taken in turn, one route, plain TCP to upstreams.
+import net, { type Server, type Socket } from 'node:net';
+import { realClock } from '../../src/host/clock.ts';
+import { realRandom } from '../../src/host/random.ts';
+import { Event, rethrow } from '../../src/core/event.ts';
+import type { Ask, ClientFacts, Dialer, Group, Outcome, ProxyPorts, Refused, RequestFacts, Route, Tally, Upgrader, Upstream } from '../../src/gateway/ports.ts';
+import type { Address, GroupSettings, GuardSettings, RouteSettings, Timeouts } from '../../src/gateway/settings.ts';
+import type { Answers } from '../../src/gateway/http/answers.ts';
+import { HttpProxy } from '../../src/gateway/http/proxy.ts';
+import { ports as transportPorts, type Fixture, type PortsOptions } from '../transports/fixture.ts';
+
+export class FakeUpstream implements Upstream {
+  readonly name: string;
+  readonly group = 'web';
+  readonly address: Address;
+  active = 0;
+  draining = false;
+  /** What ended on it, and how. */
+  readonly ends: { readonly outcome: Outcome; readonly latencyMs: number | null }[] = [];
+  /** Latencies of answers that went on after their head. */
+  readonly answers: number[] = [];
+  #keeps: boolean;
+
+  constructor(address: Address, keeps = true) {
+    this.address = address;
+    this.name = `${address.host}:${address.port}`;
+    this.#keeps = keeps;
+  }
+
+  begin(): void {
+    this.active++;
+  }
+
+  answered(latencyMs: number): void {
+    if (this.#keeps) this.answers.push(latencyMs);
+  }
+
+  end(outcome: Outcome, latencyMs: number | null): void {
+    this.active--;
+    if (this.#keeps) this.ends.push({ outcome, latencyMs });
+  }
+}
+
+export const groupSettings: GroupSettings = {
+  name: 'web',
+  discovery: [],
+  balance: 'round-robin',
+  hashKey: { by: 'address' },
+  boundedLoad: 1.25,
+  sticky: null,
+  health: null,
+  ejection: { failures: 5, baseMs: 30_000, maxFraction: 0.5 },
+  breaker: null,
+  maxActive: null,
+  slowStartMs: 0,
+  tls: null,
+  sendProxy: null,
+  keepAlive: { max: 256, idleMs: 60_000 },
+  websocket: { failover: false, replay: 0, abnormalCodes: [1006], holdBytes: 65_536, reattachMs: 10_000 },
+  fallback: null,
+  retries: 1,
+};
+
+/** Takes its upstreams in turn. */
+export class FakeGroup implements Group {
+  readonly settings: GroupSettings;
+  readonly upstreams: FakeUpstream[];
+  refused: Refused | null = null;
+  pressure = 0;
+  readonly #gone = new Event<{ readonly upstream: Upstream; readonly why: 'down' | 'draining' | 'removed' }>(rethrow);
+  readonly onGone: Group['onGone'] = this.#gone.on;
+  #turn = 0;
+
+  constructor(upstreams: FakeUpstream[], settings: Partial<GroupSettings> = {}) {
+    this.upstreams = upstreams;
+    this.settings = { ...groupSettings, ...settings };
+  }
+
+  choose(ask: Ask): Upstream | Refused {
+    if (this.refused !== null) return this.refused;
+    if (ask.sticky !== null) {
+      const named = this.upstreams.find(({ name }) => name === ask.sticky);
+      if (named !== undefined) return named;
+    }
+    for (let tried = 0; tried < this.upstreams.length; tried++) {
+      const upstream = this.upstreams[this.#turn++ % this.upstreams.length];
+      if (!upstream.draining && ask.without?.has(upstream) !== true) return upstream;
+    }
+    return { refused: 'down', retryAfterS: 1 };
+  }
+
+  lose(upstream: Upstream, why: 'down' | 'draining' | 'removed'): void {
+    this.#gone.emit({ upstream, why });
+  }
+}
+
+export const routeSettings: RouteSettings = {
+  host: null,
+  path: null,
+  headers: new Map(),
+  target: { kind: 'groups', groups: [{ group: 'web', weight: 1 }] },
+  priority: 0,
+  auth: null,
+  origins: null,
+};
+
+const timeouts: Timeouts = {
+  handshakeMs: 5_000,
+  clientHeadMs: 10_000,
+  clientBodyMs: 30_000,
+  clientIdleMs: 60_000,
+  clientSendMs: 30_000,
+  connectMs: 2_000,
+  upstreamReadMs: 30_000,
+  tunnelMs: 0,
+};
+
+const limits: GuardSettings = { connections: 100_000, perAddress: null, perAddressPerS: null, headBytes: 16_384, headers: 100, bodyBytes: null };
+
+export interface StandOptions {
+  readonly transport?: PortsOptions;
+  readonly timeouts?: Partial<Timeouts>;
+  readonly limits?: Partial<GuardSettings>;
+  readonly route?: Partial<RouteSettings>;
+  readonly answers?: Answers;
+  readonly upgrader?: Upgrader;
+  /** How the clients are seen. */
+  readonly client?: Partial<ClientFacts>;
+  readonly routes?: (request: RequestFacts) => Route | null;
+}
+
+export interface Stand {
+  readonly proxy: HttpProxy;
+  readonly ports: ProxyPorts;
+  readonly transport: Fixture;
+  readonly tally: Tally;
+  readonly server: Server;
+  /** Connections that were made to upstreams. */
+  readonly dialled: Socket[];
+}
+
+/** A server, not listening yet, whose connections the proxy takes. */
+export function stand(group: Group, options: StandOptions = {}): Stand {
+  const transport = transportPorts(options.transport);
+  const dialled: Socket[] = [];
+  const route: Route = { settings: { ...routeSettings, ...options.route }, group };
+  const asks: Ask = { key: null, sticky: null, without: null };
+  const ports: ProxyPorts = {
+    clock: realClock,
+    random: realRandom,
+    log: transport.log,
+    transport,
+    router: {
+      route: options.routes ?? (() => route),
+      ask: (asked, request) => (asked.settings.sticky === null ? asks : { ...asks, sticky: cookie(request, asked.settings.sticky.cookie) }),
+      group: () => group,
+    },
+    dialer: dialer(dialled, options.timeouts?.connectMs ?? timeouts.connectMs),
+    timeouts: { ...timeouts, ...options.timeouts },
+    limits: { ...limits, ...options.limits },
+    tally: {
+      requests: 0,
+      refused: new Map(),
+      retries: 0,
+      tunnels: 0,
+      websockets: 0,
+      reattached: 0,
+      reattachFailed: 0,
+      redirects: 0,
+      assignments: 0,
+    },
+  };
+  const proxy = new HttpProxy(ports, { answers: options.answers ?? null, upgrader: options.upgrader ?? null });
+  const server = net.createServer((socket) => proxy.accept(socket, factsOf(socket, options.client), null));
+  return { proxy, ports, transport, tally: ports.tally, server, dialled };
+}
+
+function factsOf(socket: Socket, facts: Partial<ClientFacts> = {}): ClientFacts {
+  const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = socket;
+  return { address: remoteAddress, port: remotePort, localAddress, localPort, secure: false, serverName: null, trusted: false, ...facts };
+}
+
+function cookie(request: RequestFacts, name: string): string | null {
+  const pairs = (request.header('cookie') ?? '').split(';').map((pair) => pair.trim().split('='));
+  return pairs.find(([key]) => key === name)?.[1] ?? null;
+}
+
+function dialer(dialled: Socket[], connectMs: number): Dialer {
+  return {
+    dial({ address }, _client, { ready, failed }) {
+      const socket = net.connect({ ...address, noDelay: true });
+      dialled.push(socket);
+      let isSettled = false;
+      const settle = (error: Error | null): void => {
+        if (isSettled) return;
+        isSettled = true;
+        timer.cancel();
+        if (error === null) return ready();
+        socket.destroy();
+        failed(error);
+      };
+      const timer = realClock.after(connectMs, () => settle(Object.assign(new Error('connect timed out'), { code: 'ETIMEDOUT' })));
+      socket.on('connect', () => settle(null));
+      socket.on('error', settle);
+      return socket;
+    },
+  };
+}
