@@ -279,6 +279,11 @@ describe('operators', () => {
     group.add(upstreamAt('a'));
     assert.equal(group.upstreams[0], tunnel, 'with what it carries');
     assert.deepEqual([tunnel.active, tunnel.draining], [1, false]);
+    group.remove('a');
+    const elsewhere = { name: 'a', weight: 1, address: { host: 'elsewhere.test', port: 80 } };
+    assert.throws(() => group.add(elsewhere), { message: 'address of a must be a.test:80, under which discovery knows it, got elsewhere.test:80' });
+    group.add(upstreamAt('a', 7));
+    assert.equal(tunnel.status.weight, 7, 'with the weight that was asked for');
     tunnel.end('ok', null);
     group.remove('a');
     sources.get('f')?.([listed('b')]);
@@ -370,6 +375,15 @@ describe('discovery', () => {
     assert.equal(choose().name, 'a', 'a source that was closed has no say');
     sources.get('g')?.([listed('b')]);
     assert.deepEqual([choose().name, gone], ['b', ['a removed']]);
+  });
+
+  test('a reload with a source that cannot be opened changes nothing', () => {
+    const { group, choose, closed, carry, actives } = stageGroup({ discovery: [listOf('a'), told('f')] });
+    const before = group.settings;
+    assert.throws(() => group.update({ ...before, balance: 'hash', discovery: [told('g'), told('broken')] }), /broken/);
+    assert.deepEqual([group.settings, closed, choose().name], [before, ['g'], 'a']);
+    carry(3);
+    assert.deepEqual(actives(), { a: 3 });
   });
 
   test('a closed group chooses nobody and ignores its sources', () => {
