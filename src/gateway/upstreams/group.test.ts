@@ -112,6 +112,18 @@ describe('failures', () => {
     assert.equal(group.list()[0].failed, 10);
   });
 
+  test('whom checks or operators took away cannot be spared again', () => {
+    const { carry, clock, ill, group, choose } = stageGroup({ health: checks, discovery: [listOf('a', 'b', 'c', 'd')] });
+    ill.set('a', 'refused');
+    group.disable('b');
+    clock.advance(3_500);
+    for (const one of carry(200)) one.end('failed', null);
+    const states = group.list().map(({ state }) => state);
+    assert.deepEqual(states.slice(0, 2), ['down', 'disabled']);
+    assert.deepEqual(states.slice(2).sort(), ['ejected', 'up'], 'half of those that are left');
+    assert.equal(choose().state, 'up');
+  });
+
   test('what clients called off says nothing of the upstream', () => {
     const { named } = stageGroup({ breaker, discovery: [listOf('a', 'b')] });
     for (let i = 0; i < 50; i++) {

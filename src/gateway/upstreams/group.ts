@@ -54,6 +54,8 @@ export class UpstreamGroup implements GroupHandle {
   readonly #ready = emptyField();
   /** Those of them that have room and were not tried; filled at each choice that needs it. */
   readonly #left = emptyField();
+  /** Those with nothing wrong but recent failures, and how many of them are left out for these. */
+  #fit = 0;
   #out = 0;
   #wake: Timer | null = null;
   /** Until every source has said something for the first time: who comes by then was there from the beginning. */
@@ -213,7 +215,7 @@ export class UpstreamGroup implements GroupHandle {
         return settings();
       },
       changed: () => this.#refresh(),
-      canDoWithout: () => canDoWithout(this.#members.length, this.#out, this.#settings.ejection.maxFraction),
+      canDoWithout: () => canDoWithout(this.#fit, this.#out, this.#settings.ejection.maxFraction),
       emptied: (upstream) => {
         if (this.#leaving.get(upstream.name) === upstream) this.#leaving.delete(upstream.name);
       },
@@ -270,12 +272,14 @@ export class UpstreamGroup implements GroupHandle {
     const ready = this.#ready;
     ready.count = 0;
     ready.uniform = true;
+    this.#fit = 0;
     this.#out = 0;
     let dueAt = Infinity;
     for (const member of this.#members) {
       member.refresh();
       dueAt = Math.min(dueAt, member.dueAt);
-      if (member.ejected) this.#out++;
+      if (member.fit) this.#fit++;
+      if (member.fit && member.ejected) this.#out++;
       if (!member.takes) continue;
       ready.list[ready.count++] = member;
       if (member.weight !== ready.list[0].weight) ready.uniform = false;
