@@ -361,10 +361,9 @@ export class Session implements Follower {
   }
 
   #request(frame: RequestFrame): void {
-    if (isTooBig(frame.payload, this.#host.settings.messageBytes)) {
-      const message = `a request must be at most ${this.#host.settings.messageBytes} bytes`;
-      return this.tell({ type: 'reply', number: frame.number, code: 413, message });
-    }
+    const { number, payload } = frame;
+    const { messageBytes } = this.#host.settings;
+    if (isTooBig(payload, messageBytes)) return this.tell({ type: 'reply', number, code: 413, message: `a request must be at most ${messageBytes} bytes` });
     const answer = this.#host.answer(this, frame);
     if (answer instanceof Promise) this.#begin(answer.then((reply) => void (reply !== null && this.tell(reply))));
     else if (answer !== null) this.tell(answer);
