@@ -79,6 +79,7 @@ export function stageGroup(change: Partial<GroupSettings>): GroupStage {
       open(settings, deliver) {
         if (settings.kind === 'list') return listSource(settings.upstreams, deliver);
         const { path } = settings as { readonly path: string };
+        if (path === 'broken') throw new Error('broken');
         sources.set(path, deliver);
         return { close: () => void closed.push(path) };
       },

@@ -18,6 +18,9 @@ export interface CheckPorts<U extends Upstream> {
 /** Up to this part of the interval sooner or later. */
 const JITTER = 0.1;
 
+/** First checks that are made at the same moment. */
+const AT_ONCE = 16;
+
 type Turn = { readonly state: 'waiting'; readonly timer: Timer } | { readonly state: 'asking'; probe: { cancel(): void } | null };
 
 export class Checks<U extends Upstream> {
@@ -33,7 +36,8 @@ export class Checks<U extends Upstream> {
 
   watch(upstream: U): void {
     this.#turns.set(upstream, null);
-    if (this.#settings !== null) this.#waitFor(upstream, 0);
+    // A few at once; of thousands, one more each millisecond.
+    if (this.#settings !== null) this.#waitFor(upstream, Math.max(0, this.#turns.size - AT_ONCE));
   }
 
   forget(upstream: U): void {

@@ -54,6 +54,8 @@ export class UpstreamGroup implements GroupHandle {
   readonly #ready = emptyField();
   /** Those of them that have room and were not tried; filled at each choice that needs it. */
   readonly #left = emptyField();
+  /** Those with nothing wrong but recent failures, and how many of them are left out for these. */
+  #fit = 0;
   #out = 0;
   #wake: Timer | null = null;
   /** Until every source has said something for the first time: who comes by then was there from the beginning. */
@@ -73,7 +75,7 @@ export class UpstreamGroup implements GroupHandle {
       settings.health,
     );
     this.#roster = new Roster(ports.open, () => this.#apply());
-    this.#roster.follow(settings.discovery);
+    this.#roster.follow(this.#roster.prepare(settings.discovery));
   }
 
   get settings(): GroupSettings {
@@ -105,10 +107,16 @@ export class UpstreamGroup implements GroupHandle {
   }
 
   add({ name, address, weight }: UpstreamSettings): void {
-    if (this.#byName.has(name)) {
-      throw new EvenkeelError('EVENKEEL_BAD_OPTION', `name must be one that no upstream of group ${this.#settings.name} has, got ${name}`);
+    const group = this.#settings.name;
+    if (this.#byName.has(name)) throw bad(`name must be one that no upstream of group ${group} has, got ${name}`);
+    checkWeight(weight);
+    const where = this.#roster.addressOf(name);
+    if (where !== null && nameOf(where) !== nameOf(address)) {
+      throw bad(`address of ${name} must be ${nameOf(where)}, under which discovery knows it, got ${nameOf(address)}`);
     }
     this.#roster.add({ name, address, weight, state: 'up' });
+    const member = this.#find(name);
+    if (member.status.weight !== weight) this.weigh(name, weight);
   }
 
   remove(name: string): void {
@@ -135,20 +143,20 @@ export class UpstreamGroup implements GroupHandle {
   }
 
   weigh(name: string, weight: number | null): void {
-    if (weight !== null && !(Number.isFinite(weight) && weight >= 0)) {
-      throw new EvenkeelError('EVENKEEL_BAD_OPTION', `weight must be a number of at least 0, got ${weight}`);
-    }
+    if (weight !== null) checkWeight(weight);
     this.#find(name).weigh(weight);
     this.#refresh();
   }
 
   update(settings: GroupSettings): void {
+    // What can go wrong comes first.
+    const sources = this.#roster.prepare(settings.discovery);
     const before = this.#settings;
     this.#settings = settings;
     for (const member of [...this.#members, ...this.#leaving.values()]) member.follow(before, settings);
     if (settings.balance !== before.balance) this.#balancer = balancerOf(settings, this.#ports.random);
     this.#checks.follow(settings.health);
-    this.#roster.follow(settings.discovery);
+    this.#roster.follow(sources);
   }
 
   close(): void {
@@ -207,7 +215,7 @@ export class UpstreamGroup implements GroupHandle {
         return settings();
       },
       changed: () => this.#refresh(),
-      canDoWithout: () => canDoWithout(this.#members.length, this.#out, this.#settings.ejection.maxFraction),
+      canDoWithout: () => canDoWithout(this.#fit, this.#out, this.#settings.ejection.maxFraction),
       emptied: (upstream) => {
         if (this.#leaving.get(upstream.name) === upstream) this.#leaving.delete(upstream.name);
       },
@@ -264,12 +272,14 @@ export class UpstreamGroup implements GroupHandle {
     const ready = this.#ready;
     ready.count = 0;
     ready.uniform = true;
+    this.#fit = 0;
     this.#out = 0;
     let dueAt = Infinity;
     for (const member of this.#members) {
       member.refresh();
       dueAt = Math.min(dueAt, member.dueAt);
-      if (member.ejected) this.#out++;
+      if (member.fit) this.#fit++;
+      if (member.fit && member.ejected) this.#out++;
       if (!member.takes) continue;
       ready.list[ready.count++] = member;
       if (member.weight !== ready.list[0].weight) ready.uniform = false;
@@ -304,4 +314,10 @@ const balancerOf = ({ balance }: GroupSettings, random: Random): Balancer | null
 function isIn({ list, count }: Filled, member: MemberUpstream): boolean {
   for (let i = 0; i < count; i++) if (list[i] === member) return true;
   return false;
+}
+
+const bad = (message: string): EvenkeelError => new EvenkeelError('EVENKEEL_BAD_OPTION', message);
+
+function checkWeight(weight: number): void {
+  if (!(Number.isFinite(weight) && weight >= 0)) throw bad(`weight must be a number of at least 0, got ${weight}`);
 }

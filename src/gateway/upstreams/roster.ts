@@ -1,5 +1,5 @@
 // Who is in a group: what each discovery names, what operators added, less what they removed. The first to name somebody counts.
-import type { DiscoverySettings } from '../settings.ts';
+import type { Address, DiscoverySettings } from '../settings.ts';
 import { MOST_UPSTREAMS, type Listed, type OpenSource, type Source } from './discovery/source.ts';
 
 export interface Entry {
@@ -13,6 +13,12 @@ interface Slot {
   source: Source | null;
   /** null: nothing was delivered yet. */
   listed: readonly Listed[] | null;
+}
+
+/** Sources that are open, and those that they take the place of. */
+interface Sources {
+  readonly slots: readonly Slot[];
+  readonly old: readonly Slot[];
 }
 
 export class Roster {
@@ -36,23 +42,34 @@ export class Roster {
     return this.#slots.every(({ listed }) => listed !== null);
   }
 
-  /** These sources from now on; those that were there already go on undisturbed. */
-  follow(discovery: readonly DiscoverySettings[]): void {
+  /** Opens the sources that are new. Where one cannot be opened it throws, and nothing has changed. */
+  prepare(discovery: readonly DiscoverySettings[]): Sources {
     const old = [...this.#slots];
     const slots = discovery.map((settings): Slot => {
       const key = JSON.stringify(settings);
       const at = old.findIndex((slot) => slot.key === key);
       return at < 0 ? { settings, key, source: null, listed: null } : old.splice(at, 1)[0];
     });
+    const fresh = slots.filter(({ source }) => source === null);
+    try {
+      for (const slot of fresh) {
+        slot.source = this.#open(slot.settings, (listed) => {
+          slot.listed = listed;
+          if (this.#slots.includes(slot)) this.#news();
+        });
+      }
+    } catch (error) {
+      for (const slot of fresh) close(slot);
+      throw error;
+    }
+    return { slots, old };
+  }
+
+  /** These sources from now on; those that were there already go on undisturbed. */
+  follow({ slots, old }: Sources): void {
     for (const slot of old) close(slot);
     this.#before = [...this.#before, ...old];
     this.#slots = slots;
-    for (const slot of slots) {
-      slot.source ??= this.#open(slot.settings, (listed) => {
-        slot.listed = listed;
-        if (this.#slots.includes(slot)) this.#news();
-      });
-    }
     this.#news();
   }
 
@@ -69,9 +86,20 @@ export class Roster {
     return entries;
   }
 
+  /** Where a source says that somebody is who was removed; null: no source names such a one. */
+  addressOf(name: string): Address | null {
+    if (!this.#removed.has(name)) return null;
+    for (const { listed } of [...this.#slots, ...this.#before]) {
+      const one = listed?.find((one) => one.name === name);
+      if (one !== undefined) return one.address;
+    }
+    return null;
+  }
+
+  /** Who was removed comes back as its source names it. */
   add(listed: Listed): void {
-    const wasRemoved = this.#removed.delete(listed.name);
-    if (!wasRemoved || !this.entries().has(listed.name)) this.#added.set(listed.name, listed);
+    if (this.addressOf(listed.name) === null) this.#added.set(listed.name, listed);
+    this.#removed.delete(listed.name);
     this.#changed();
   }
 

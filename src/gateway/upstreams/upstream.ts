@@ -113,9 +113,15 @@ export class MemberUpstream implements Upstream, Candidate {
     return this.weight < this.#fullWeight ? 'warming' : 'up';
   }
 
+  /** Nothing is wrong with it, apart from recent failures. */
+  get fit(): boolean {
+    const { state } = this;
+    return state !== 'draining' && state !== 'disabled' && state !== 'checking' && state !== 'down';
+  }
+
   /** Whether it takes something new: fit, and the breaker lets it. */
   get takes(): boolean {
-    return isFit(this.state) && !this.ejected && (this.#breaker === null || this.#breaker.lets);
+    return this.fit && !this.ejected && (this.#breaker === null || this.#breaker.lets);
   }
 
   /** When it is to be looked at again, because time alone changes something; Infinity: never. */
@@ -148,7 +154,7 @@ export class MemberUpstream implements Upstream, Candidate {
     const now = this.#group.clock.now();
     this.#ejection = returned(this.#ejection, now);
     this.#breaker?.hear('time', now);
-    if (isFit(this.state)) this.#fitSince ??= now;
+    if (this.fit) this.#fitSince ??= now;
     // Who was there from the beginning, and is being checked for the first time, is not new.
     else if (this.state !== 'checking') this.#fitSince = null;
     const ageMs = this.#fitSince === null ? 0 : now - this.#fitSince;
@@ -215,6 +221,3 @@ export class MemberUpstream implements Upstream, Candidate {
 /** A slow start goes in so many steps, or in steps of so many ms if that is finer. */
 const STEPS = 20;
 const MOST_STEP_MS = 1_000;
-
-/** Nothing is wrong with it apart from recent failures. */
-const isFit = (state: UpstreamState): boolean => state !== 'draining' && state !== 'disabled' && state !== 'checking' && state !== 'down';

@@ -87,6 +87,7 @@ class Watcher {
       );
       const { items, metadata } = JSON.parse(text) as List;
       slices.push(...(items ?? []));
+      checkCount(slices.length);
       version = metadata?.resourceVersion ?? '';
       page = (metadata?.continue ?? '') === '' ? '' : `&continue=${encodeURIComponent(metadata?.continue ?? '')}`;
     } while (page !== '');
@@ -126,6 +127,7 @@ class Watcher {
     if (object === undefined || (type !== 'ADDED' && type !== 'MODIFIED' && type !== 'DELETED')) return;
     if (type === 'DELETED') this.#slices.delete(name);
     else this.#slices.set(name, object);
+    checkCount(this.#slices.size);
     this.#tell();
   }
 
@@ -170,6 +172,13 @@ class Watcher {
   #facts(): object {
     return { group: this.#ports.group, namespace: this.#settings.namespace, service: this.#settings.service };
   }
+}
+
+/** A slice has 100 endpoints unless told otherwise. */
+const MOST_SLICES = 1_000;
+
+function checkCount(slices: number): void {
+  if (slices > MOST_SLICES) throw new Error(`a service must have at most ${MOST_SLICES} slices, got more`);
 }
 
 /** The failure in a row, counted from 0, that is reported. */
