@@ -65,7 +65,7 @@ export class Exchange implements Asker {
     this.head = head;
     this.out = caller.socket;
     this.#house = house;
-    this.#body = new Framing(head.length, head.chunked);
+    this.#body = head.hasBody ? new Framing(head.length, head.chunked) : Framing.none;
   }
 
   /** All of the request was read. */
@@ -129,7 +129,9 @@ export class Exchange implements Asker {
   opens(response: ResponseHead, must: boolean): boolean {
     const { clock } = this.#house.ports;
     this.#status = response.status;
-    this.#latencyMs = clock.now() - this.#startedAt;
+    const now = clock.now();
+    this.#latencyMs = now - this.#startedAt;
+    if (this.#link !== null) this.#link.since = now;
     this.#closes = must || this.#isUnwanted() || !this.head.keepAlive || this.#caller.isLast(this, response);
     this.#stage = 'answering';
     this.extra = stickyLine(this.#route?.group ?? null, this.#ask, this.#upstream, this.#caller.client);

@@ -81,7 +81,8 @@ const methods = new Set(METHODS);
 export function parseRequest(text: string, start: number, limits: HeadLimits): RequestHead | BadHead {
   const head = new RequestHead();
   seen.start = start;
-  seen.hosts = seen.lengths = seen.encodings = named.length = 0;
+  seen.hosts = seen.lengths = seen.encodings = 0;
+  if (named.length > 0) named.length = 0;
   seen.upgrade = '';
   const wrong = readLine(head, text, start) ?? readFields(head, text, limits.headers) ?? judge(head);
   if (wrong !== null) return wrong;
@@ -243,16 +244,20 @@ function judge(head: RequestHead): BadHead | null {
   return null;
 }
 
+/** The last host that was read; one client after the other names the same. */
+const last = { authority: '', name: '' };
+
 /** Without the port, in lower case; null: this is no host. */
 function hostName(authority: string): string | null {
-  if (authority === '') return '';
+  if (authority === last.authority) return last.name;
   const isAddress = authority.charCodeAt(0) === 0x5b;
-  const nameEnd = isAddress ? authority.indexOf(']') + 1 : authority.indexOf(':');
-  if (isAddress && nameEnd === 0) return null;
-  if (nameEnd === -1) return authority.includes(']') || authority.includes('[') ? null : authority.toLowerCase();
-  const name = authority.slice(0, nameEnd);
-  const port = authority.slice(nameEnd);
-  if (!/^(?::\d{0,5})?$/.test(port) || name === '') return null;
-  if (isAddress ? !/^\[[0-9a-f:.]+\]$/i.test(name) : /[[\]]/.test(name)) return null;
-  return name.toLowerCase();
+  const colon = isAddress ? authority.indexOf(']') + 1 : authority.indexOf(':');
+  if (isAddress && colon === 0) return null;
+  const nameEnd = colon === -1 ? authority.length : colon;
+  const name = authority.slice(0, nameEnd).toLowerCase();
+  if (!/^(?::\d{0,5})?$/.test(authority.slice(nameEnd)) || name === '') return null;
+  if (isAddress ? !/^\[[0-9a-f:.]+\]$/.test(name) : /[[\]]/.test(name)) return null;
+  last.authority = authority;
+  last.name = name;
+  return name;
 }

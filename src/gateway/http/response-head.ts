@@ -48,7 +48,8 @@ const TOO_MANY = bad('there are too many header fields');
 /** Reads the head at the start of `text`, which holds all of it, to its empty line. */
 export function parseResponse(text: string, limits: HeadLimits): ResponseHead | BadHead {
   const head = new ResponseHead();
-  seen.keptFrom = seen.encodings = named.length = 0;
+  seen.keptFrom = seen.encodings = 0;
+  if (named.length > 0) named.length = 0;
   const wrong = readLine(head, text) ?? readFields(head, text, limits.headers);
   if (wrong !== null) return wrong;
   if (head.end > limits.headBytes) return TOO_LARGE;

@@ -60,7 +60,7 @@ export class UpstreamLink {
   heard = false;
   /** It may carry another request after this one. */
   keeps = true;
-  /** When it began to wait in the pool, or was last read from; 0: not since the request went out. */
+  /** When something was last read from it; 0: nothing since the request went out. */
   since = 0;
   /** Told when it ends while it waits in the pool. */
   onIdleEnd: ((link: UpstreamLink) => void) | null = null;
