@@ -55,7 +55,8 @@ test('two nodes are killed and started in turn under traffic: no client loses it
       await sleep(500);
       nodes[victim] = await startNode(orders[victim]);
       // Half of them go back, by order of the operator, as nobody else brings them.
-      for (const { id, upstream } of stage.relay.list().slice(0, CLIENTS / 2)) if (upstream !== `127.0.0.1:${ports[victim]}`) stage.relay.move(id, `127.0.0.1:${ports[victim]}`);
+      for (const { id, upstream } of stage.relay.list().slice(0, CLIENTS / 2))
+        if (upstream !== `127.0.0.1:${ports[victim]}`) stage.relay.move(id, `127.0.0.1:${ports[victim]}`);
       await until(() => stage.group.upstreams[victim].active > 0, 'somebody is back');
     }
     clients.send({ kind: 'rest' });
