@@ -1,50 +1,20 @@
 // The connection tier: sessions and plain WebSockets that end at the gateway, with an application that only speaks HTTP.
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer } from 'node:http';
 import { test, type TestContext } from 'node:test';
 import { WebSocket } from 'ws';
 import { connect as open } from '../../src/client/node/index.ts';
-import { silentLog } from '../../src/core/log.ts';
-import { seeded } from '../../src/core/random.ts';
-import type { Transport } from '../../src/connections/connection.ts';
-import { memoryEngine } from '../../src/engine/memory.ts';
-import type { RouteSettings } from '../../src/gateway/settings.ts';
-import { afterThis, realClock } from '../../src/host/clock.ts';
-import { realFetch } from '../../src/host/fetch.ts';
-import { freshName } from '../../src/host/random.ts';
-import { FleetNode } from '../../src/node/node.ts';
-import { readNodeOptions } from '../../src/node/options.ts';
-import { openTier, type Tier } from '../../src/tier/tier.ts';
-
-const SECRET = 'a secret of both sides';
+import { listen, macOf, SECRET, tierStage, type TierStage } from './tier-stage.ts';
 
 type Event = Record<string, unknown> & { readonly type: string; readonly connection?: string };
 type Reply = { readonly status?: number; readonly body?: unknown };
 
-interface Stage {
-  readonly url: string;
+interface Stage extends TierStage {
   readonly events: Event[];
-  readonly tier: Tier;
-  readonly node: FleetNode;
   /** What the application answers; by default yes to everything. */
   answer: (event: Event) => Reply | Promise<Reply>;
-  call(method: string, path: string, body?: unknown, over?: { secret?: string; at?: number }): Promise<{ status: number; body: Record<string, unknown> }>;
   until(holds: () => boolean, what: string): Promise<void>;
-}
-
-const macOf = (secret: string, text: string): string => createHmac('sha256', secret).update(text).digest('hex');
-
-async function listen(t: TestContext, server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
 }
 
 /** An application, a gateway's door, and the tier between them. */
@@ -64,40 +34,11 @@ async function stage(t: TestContext, over: { maxCalls?: number; timeoutMs?: numb
       });
     });
   });
-  const applicationPort = await listen(t, application);
-  const engine = memoryEngine({ clock: realClock });
-  const ports = { engine, clock: realClock, random: seeded(1), log: silentLog, incarnation: freshName(), sampleLoad: () => ({ eventLoopDelayMs: 0, cpu: 0 }) };
-  const node = new FleetNode(readNodeOptions({ id: 'gate' }), ports);
-  const url = `http://127.0.0.1:${applicationPort}/hook`;
-  const settings = { url, secret: SECRET, listen: { host: '127.0.0.1', port: 0 }, timeoutMs: 2_000, maxCalls: 10, messageBytes: 65_536, ...over };
-  const tier = await openTier(settings, { node, clock: realClock, log: silentLog, fetch: realFetch, freshName, defer: afterThis });
-  const door = createServer();
-  const route = { settings: { target: { kind: 'tier', tier: settings } } as unknown as RouteSettings, group: null };
-  door.on('upgrade', (request, socket: Socket, rest: Buffer) => {
-    const header = (name: string) => [request.headers[name]].flat()[0];
-    const client = { address: '127.0.0.1', port: 1, localAddress: '', localPort: 0, secure: false, serverName: null, trusted: false };
-    const connection = node.registry.accept({ protocol: 'http1', manner: 'asks' } as Transport, socket);
-    const facts = { method: request.method ?? '', target: request.url ?? '', host: 'gate', header };
-    tier.upgrade({ socket, client, connection, request: facts, route, user: null, head: Buffer.alloc(0), rest });
-  });
-  const doorPort = await listen(t, door);
-  t.after(async () => {
-    await tier.close();
-    await node.close();
-    await engine.close();
-  });
+  const opened = await tierStage(t, `http://127.0.0.1:${await listen(t, application)}/hook`, over);
   const self: Stage = {
-    url: `ws://127.0.0.1:${doorPort}/room?x=1`,
+    ...opened,
     events,
-    tier,
-    node,
     answer: () => ({}),
-    async call(method, path, body, { secret = SECRET, at = Date.now() } = {}) {
-      const text = body === undefined ? '' : JSON.stringify(body);
-      const headers = { 'evenkeel-signature': `t=${at},v1=${macOf(secret, `${at}.${method}.${path}.${text}`)}` };
-      const response = await fetch(`http://127.0.0.1:${tier.address.port}${path}`, { method, headers, ...(body === undefined ? {} : { body: text }) });
-      return { status: response.status, body: (await response.json()) as Record<string, unknown> };
-    },
     async until(holds, what) {
       for (let i = 0; i < 400 && !holds(); i++) await new Promise((resolve) => setTimeout(resolve, 10));
       assert.ok(holds(), `${what}; heard ${JSON.stringify(events)}`);
