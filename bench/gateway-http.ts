@@ -50,7 +50,10 @@ async function isUp(port: number): Promise<boolean> {
 
 async function start(core: number, command: (port: number) => readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Running> {
   const port = await freePort();
-  const child: ChildProcess = spawn('taskset', ['-c', String(core), ...command(port)], { env: { ...process.env, ...env, PORT: String(port) }, stdio: 'inherit' });
+  const child: ChildProcess = spawn('taskset', ['-c', String(core), ...command(port)], {
+    env: { ...process.env, ...env, PORT: String(port) },
+    stdio: 'inherit',
+  });
   for (let tries = 0; !(await isUp(port)); tries++) {
     if (tries > 200 || child.exitCode !== null) throw new Error(`${command(port).join(' ')} does not listen`);
     await new Promise((resolve) => void setTimeout(resolve, 25));
@@ -192,7 +195,9 @@ async function stream(megabytes: number): Promise<void> {
   const mb = (bytes: number): string => (bytes / PIECE).toFixed(1);
   const isWhole = response.headers['x-sum'] === sum && hash.digest('hex') === sum;
   const seconds = (performance.now() - began) / 1_000;
-  console.table([{ 'MB each way': megabytes, 'hashes agree': isWhole, 'MB/s': ((2 * megabytes) / seconds).toFixed(0), 'RSS before, MB': mb(before), 'most, MB': mb(most) }]);
+  console.table([
+    { 'MB each way': megabytes, 'hashes agree': isWhole, 'MB/s': ((2 * megabytes) / seconds).toFixed(0), 'RSS before, MB': mb(before), 'most, MB': mb(most) },
+  ]);
   await proxy.stop();
   server.closeAllConnections();
   server.close();

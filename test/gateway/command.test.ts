@@ -42,11 +42,11 @@ async function said(ws: WebSocket, text: string): Promise<string> {
 
 /** Requests on new connections, several at a time, until stopped; says what failed. */
 function storm(gateway: Started): { stop(): Promise<{ count: number; failures: string[] }> } {
-  let going = true;
+  const state = { going: true };
   let count = 0;
   const failures: string[] = [];
   const one = async (): Promise<void> => {
-    while (going) {
+    while (state.going) {
       try {
         const { body, statusCode } = await request(`http://${gateway.address()}/`, { headers: { connection: 'close' }, reset: true });
         await body.dump();
@@ -60,7 +60,7 @@ function storm(gateway: Started): { stop(): Promise<{ count: number; failures: s
   const all = Promise.all([one(), one(), one(), one()]);
   return {
     stop: async () => {
-      going = false;
+      state.going = false;
       await all;
       return { count, failures };
     },
