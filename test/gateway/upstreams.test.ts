@@ -15,7 +15,7 @@ import { groupSettings, plain } from './group-stage.ts';
 /** As the gateway's, without TLS and the PROXY header. */
 const dialer: Dialer = {
   dial(upstream, _, { ready, failed }) {
-    const socket = connect({ host: upstream.address.host, port: upstream.address.port });
+    const socket = connect({ host: upstream.address.host, port: upstream.address.port, allowHalfOpen: true });
     socket.once('connect', ready);
     socket.once('error', failed);
     return socket;
@@ -76,6 +76,15 @@ describe('checks over HTTP', () => {
         `${why} in ${logged.join('\n')}`,
       );
     }
+  });
+
+  test('who takes the connection and ends it without a word is found out at once', async (t) => {
+    const server = createTcpServer((socket) => socket.resume().end());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => server.close());
+    const { group: web, logged } = group(t, [portOf(server)], { health: { ...health, timeoutMs: 60_000 } });
+    await until('it is known', () => states(web) === 'down');
+    assert.deepEqual(logged, ['an upstream is down GET /healthz must be answered, got the end of the connection']);
   });
 
   test('a server that dies is left, with all who hold on to it told; when it is back it is taken again', async (t) => {

@@ -50,7 +50,8 @@ function ask(socket: Socket, { upstream, path }: { readonly upstream: Upstream; 
     else if (text.length >= STATUS_LINE_BYTES || text.includes('\n'))
       over(`GET ${path} must be answered in HTTP/1.1, got ${JSON.stringify(text.slice(0, 40))}`);
   });
-  socket.on('close', () => over(`GET ${path} must be answered, got the end of the connection`));
+  // The gateway's sockets do not end by themselves when the other side ends.
+  for (const event of ['end', 'close']) socket.on(event, () => over(`GET ${path} must be answered, got the end of the connection`));
   socket.write(`GET ${path} HTTP/1.1\r\nHost: ${nameOf(upstream.address)}\r\nUser-Agent: evenkeel-health-check\r\nAccept: */*\r\nConnection: close\r\n\r\n`);
 }
 
