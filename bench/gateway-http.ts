@@ -50,7 +50,10 @@ async function isUp(port: number): Promise<boolean> {
 
 async function start(core: number, command: (port: number) => readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Running> {
   const port = await freePort();
-  const child: ChildProcess = spawn('taskset', ['-c', String(core), ...command(port)], { env: { ...process.env, ...env, PORT: String(port) }, stdio: 'inherit' });
+  const child: ChildProcess = spawn('taskset', ['-c', String(core), ...command(port)], {
+    env: { ...process.env, ...env, PORT: String(port) },
+    stdio: 'inherit',
+  });
   for (let tries = 0; !(await isUp(port)); tries++) {
     if (tries > 200 || child.exitCode !== null) throw new Error(`${command(port).join(' ')} does not listen`);
     await new Promise((resolve) => void setTimeout(resolve, 25));
@@ -83,11 +86,9 @@ const nginx = (): Promise<Running> =>
 
 const haproxy = (up: number): Promise<Running> =>
   start(PROXY_CORE, (port) => {
-    const lines = [
-      ...['global', '  nbthread 1', 'defaults', '  mode http', '  timeout connect 5s', '  timeout client 300s', '  timeout server 300s'],
-      ...['  option http-keep-alive', '  option forwardfor', '  http-reuse always'],
-      ...['frontend f', `  bind 127.0.0.1:${port} backlog 4096`, '  default_backend b', 'backend b', `  server s 127.0.0.1:${up}`],
-    ];
+    const lines = ['global', '  nbthread 1', 'defaults', '  mode http', '  timeout connect 5s', '  timeout client 300s', '  timeout server 300s'];
+    lines.push('  option http-keep-alive', '  option forwardfor', '  http-reuse always', 'frontend f', `  bind 127.0.0.1:${port} backlog 4096`);
+    lines.push('  default_backend b', 'backend b', `  server s 127.0.0.1:${up}`);
     return ['haproxy', '-db', '-f', configured(`haproxy-${port}.cfg`, lines)];
   });
 
@@ -192,7 +193,9 @@ async function stream(megabytes: number): Promise<void> {
   const mb = (bytes: number): string => (bytes / PIECE).toFixed(1);
   const isWhole = response.headers['x-sum'] === sum && hash.digest('hex') === sum;
   const seconds = (performance.now() - began) / 1_000;
-  console.table([{ 'MB each way': megabytes, 'hashes agree': isWhole, 'MB/s': ((2 * megabytes) / seconds).toFixed(0), 'RSS before, MB': mb(before), 'most, MB': mb(most) }]);
+  console.table([
+    { 'MB each way': megabytes, 'hashes agree': isWhole, 'MB/s': ((2 * megabytes) / seconds).toFixed(0), 'RSS before, MB': mb(before), 'most, MB': mb(most) },
+  ]);
   await proxy.stop();
   server.closeAllConnections();
   server.close();
