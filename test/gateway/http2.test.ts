@@ -165,6 +165,18 @@ test('a client that takes its question back takes it from the upstream; an answe
   );
 });
 
+test('bytes that were read to tell HTTP/2 from HTTP/1.1 are not lost', async (context) => {
+  const port = await served(context, (request, response) => void response.end(request.url));
+  const base = await stage(context, [port]);
+  const proxy = new Http2Proxy(base.proxy.house);
+  context.after(() => proxy.close());
+  const facts = { address: '1.2.3.4', port: 1, localAddress: '', localPort: 0, secure: false, serverName: null, trusted: false };
+  const server = net.createServer((socket) => void socket.once('data', (bytes: Buffer) => proxy.accept(socket, facts, bytes)));
+  const session = http2.connect(`http://127.0.0.1:${await listening(context, server)}`);
+  context.after(() => session.destroy());
+  assert.equal((await ask(session, { ':path': '/x' })).body.toString(), '/x');
+});
+
 test('a slow upstream is 504, a body that does not come is 408, and the session goes on', async (context) => {
   const upstream = await raw(context, () => {});
   const { connect } = await stage2(context, [upstream.port], { timeouts: { upstreamReadMs: 200, clientBodyMs: 200 } });
