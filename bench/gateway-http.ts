@@ -86,11 +86,9 @@ const nginx = (): Promise<Running> =>
 
 const haproxy = (up: number): Promise<Running> =>
   start(PROXY_CORE, (port) => {
-    const lines = [
-      ...['global', '  nbthread 1', 'defaults', '  mode http', '  timeout connect 5s', '  timeout client 300s', '  timeout server 300s'],
-      ...['  option http-keep-alive', '  option forwardfor', '  http-reuse always'],
-      ...['frontend f', `  bind 127.0.0.1:${port} backlog 4096`, '  default_backend b', 'backend b', `  server s 127.0.0.1:${up}`],
-    ];
+    const lines = ['global', '  nbthread 1', 'defaults', '  mode http', '  timeout connect 5s', '  timeout client 300s', '  timeout server 300s'];
+    lines.push('  option http-keep-alive', '  option forwardfor', '  http-reuse always', 'frontend f', `  bind 127.0.0.1:${port} backlog 4096`);
+    lines.push('  default_backend b', 'backend b', `  server s 127.0.0.1:${up}`);
     return ['haproxy', '-db', '-f', configured(`haproxy-${port}.cfg`, lines)];
   });
 

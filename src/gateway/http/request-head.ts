@@ -75,7 +75,7 @@ const TARGET_HOST = bad('the host of the request target and Host must be the sam
 const EXPECTATION = new BadHead(417, 'only 100-continue can be expected');
 const TOO_MANY = new BadHead(431, 'there are too many header fields');
 
-const methods = new Set(METHODS);
+const methods = new Set(METHODS.filter((method) => method !== 'CONNECT'));
 
 /** Reads the head that begins at `start`. `text` holds all of it, to its empty line. */
 export function parseRequest(text: string, start: number, limits: HeadLimits): RequestHead | BadHead {
@@ -108,7 +108,8 @@ function readLine(head: RequestHead, text: string, start: number): BadHead | nul
   if (!isNew && !text.startsWith('1.0', i + 5)) return /^\d\.\d$/.test(text.slice(i + 5, end)) ? VERSION : LINE;
   head.minor = isNew ? 1 : 0;
   head.keepAlive = isNew;
-  if (!methods.has(head.method)) return METHOD;
+  // With a path as its target, too.
+  if (!methods.has(head.method)) return head.method === 'CONNECT' ? CONNECT : METHOD;
   seen.fieldsAt = end + 2;
   seen.keptFrom = start;
   const isPath = text.charCodeAt(targetAt) === 0x2f;
@@ -121,7 +122,6 @@ function readLine(head: RequestHead, text: string, start: number): BadHead | nul
 
 /** Anything but a path. A URL becomes the path in it; its host must then be that of `Host`. */
 function readTarget(head: RequestHead): BadHead | null {
-  if (head.method === 'CONNECT') return CONNECT;
   if (head.target === '*') return head.method === 'OPTIONS' ? null : TARGET_FORM;
   const [, authority, path] = /^https?:\/\/([^/?]+)(.*)$/i.exec(head.target) ?? [];
   if (authority === undefined || !isAllOf(authority, HOST)) return TARGET_FORM;

@@ -29,6 +29,11 @@ export class ResponseHead {
   readFrom(text: string): void {
     this.#text = text;
   }
+
+  /** The fields for the client, a line each. */
+  get lines(): string {
+    return this.unchanged ? this.#text.slice(this.fieldsAt, this.end - 2) : this.kept.slice(this.kept.indexOf('\n') + 1);
+  }
 }
 
 const seen = { keptFrom: 0, encodings: 0 };
