@@ -26,6 +26,7 @@ import { Upgrades } from './steer/upgrades.ts';
 import { WayShower } from './steer/way-shower.ts';
 import { openGroup } from './upstreams/open.ts';
 import { WebSocketRelay } from './websocket/relay.ts';
+import { Respreading } from './websocket/respread.ts';
 
 export interface GatewayPorts {
   readonly clock: Clock;
@@ -78,6 +79,7 @@ export class Gateway {
   readonly #groups = new Map<string, GroupHandle>();
   readonly #decisions: Decisions;
   readonly #http: HttpProxy;
+  readonly #respreading: Respreading;
   #settings: GatewaySettings;
   readonly #tiers: { readonly settings: TierSettings; readonly tier: TierHandle }[] = [];
   #dns: DnsServer | null = null;
@@ -126,6 +128,7 @@ export class Gateway {
     };
     this.#decisions = new Decisions({ clock, log, router, tally, fetch });
     this.relay = new WebSocketRelay(proxyPorts);
+    this.#respreading = new Respreading({ clock, groups: this.#groups, mover: this.relay });
     const wayShower = new WayShower({ clock, decisions: this.#decisions, tally, registry: this.node.registry });
     this.#http = new HttpProxy(proxyPorts, {
       answers: this.#decisions,
@@ -283,6 +286,7 @@ export class Gateway {
   async #close(): Promise<void> {
     this.entrances.close();
     for (const connection of this.node.registry.all()) connection.transport.cut(connection);
+    this.#respreading.stop();
     this.relay.stop();
     this.#http.close();
     this.#decisions.landings.close();

@@ -167,6 +167,8 @@ export interface WebSocketSettings {
   readonly holdBytes: number;
   /** How long there may be none before the client is closed with 1012. */
   readonly reattachMs: number;
+  /** Open ones move to upstreams that have fewer than their share; needs `failover`. */
+  readonly respread: boolean;
 }
 
 export interface RouteSettings {

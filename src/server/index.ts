@@ -33,6 +33,7 @@ export type { Goodbye, GoodbyeReason } from '../core/goodbye.ts';
 export type { Log } from '../core/log.ts';
 export type { DrainOptions, LifetimeOptions, RebalanceOptions } from '../core/options.ts';
 export type { NodeLimits, NodeOptions } from '../node/options.ts';
+export { readAssignment, type Assignment } from '../node/assignment.ts';
 export type { NodeRecord } from '../core/membership.ts';
 export type { Engine } from '../engine/engine.ts';
 export type { Attachable } from './attach.ts';

@@ -25,7 +25,7 @@ export function groupSettings(given: Partial<GroupSettings> = {}): GroupSettings
     tls: null,
     sendProxy: null,
     keepAlive: { max: 10, idleMs: 1_000 },
-    websocket: { failover: false, replay: 0, abnormalCodes: [], holdBytes: 0, reattachMs: 1_000 },
+    websocket: { failover: false, replay: 0, abnormalCodes: [], holdBytes: 0, reattachMs: 1_000, respread: false },
     fallback: null,
     retries: 2,
     ...given,

@@ -25,7 +25,7 @@ export const groupSettings: GroupSettings = {
   tls: null,
   sendProxy: null,
   keepAlive: { max: 32, idleMs: 60_000 },
-  websocket: { failover: false, replay: 0, abnormalCodes: [], holdBytes: 0, reattachMs: 0 },
+  websocket: { failover: false, replay: 0, abnormalCodes: [], holdBytes: 0, reattachMs: 0, respread: false },
   fallback: null,
   retries: 1,
 };

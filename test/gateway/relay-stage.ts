@@ -99,6 +99,7 @@ function groupSettings({ websocket, sticky, fallback, retries }: StageOptions): 
       abnormalCodes: [1001, 1006, 1011, 1012, 1013, 1014],
       holdBytes: 65_536,
       reattachMs: 5_000,
+      respread: false,
       ...websocket,
     },
     fallback: fallback ?? null,

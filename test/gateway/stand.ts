@@ -56,7 +56,7 @@ export const groupSettings: GroupSettings = {
   tls: null,
   sendProxy: null,
   keepAlive: { max: 256, idleMs: 60_000 },
-  websocket: { failover: false, replay: 0, abnormalCodes: [1006], holdBytes: 65_536, reattachMs: 10_000 },
+  websocket: { failover: false, replay: 0, abnormalCodes: [1006], holdBytes: 65_536, reattachMs: 10_000, respread: false },
   fallback: null,
   retries: 1,
 };

@@ -9,6 +9,7 @@ import type {
   StickySettings,
   UpstreamSettings,
   UpstreamTlsSettings,
+  WebSocketSettings,
 } from '../settings.ts';
 import { readAddress, showAddress } from './addresses.ts';
 import type { GroupFile, UpstreamFile } from './file.ts';
@@ -43,7 +44,7 @@ export function buildGroup(name: string, file: GroupFile, around: Surroundings):
     tls: tlsOf(file, path, around.files),
     sendProxy: file.sendProxy ?? null,
     keepAlive: file.keepAlive,
-    websocket: file.websocket,
+    websocket: webSocketOf(file, path, around.notes),
     fallback: file.fallback ?? null,
     retries: file.retries,
   };
@@ -86,6 +87,14 @@ function hashKeyOf({ balance, hashKey }: GroupFile, path: Path, notes: Notes): H
   if (hashKey === 'user') return { by: 'user' };
   if (hashKey.header !== undefined) return { by: 'header', name: hashKey.header.toLowerCase() };
   return hashKey.cookie === undefined ? { by: 'query', name: hashKey.query ?? '' } : { by: 'cookie', name: hashKey.cookie };
+}
+
+function webSocketOf({ websocket, balance }: GroupFile, path: Path, notes: Notes): WebSocketSettings {
+  const at = [...path, 'websocket', 'respread'];
+  if (websocket.respread && !websocket.failover) notes.add(at, 'must be given with failover: true only', 'true without it');
+  // Each key has its upstream, however many others have the same.
+  if (websocket.respread && balance === 'hash') notes.add(at, 'must be false with balance: hash', 'true');
+  return websocket;
 }
 
 function stickyOf({ sticky }: GroupFile): StickySettings | null {

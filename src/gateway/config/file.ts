@@ -94,6 +94,7 @@ export interface GroupFile {
     readonly abnormalCodes: readonly number[];
     readonly holdBytes: number;
     readonly reattachMs: number;
+    readonly respread: boolean;
   };
   readonly fallback?: { readonly status: number; readonly contentType: string; readonly body: string } | undefined;
   readonly retries: number;

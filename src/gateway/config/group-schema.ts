@@ -126,6 +126,10 @@ const websocket = z
       .default(65_536)
       .describe('Bytes of client messages that are kept while there is no upstream; then the client has to wait.'),
     reattachMs: msOrNone.default(10_000).describe('How long there may be no upstream before the client is closed with 1012.'),
+    respread: z
+      .boolean()
+      .default(false)
+      .describe('Open ones move, at a quiet moment and paced, from upstreams above their share to those below it. Needs `failover`.'),
   })
   .prefault({});
 

@@ -110,6 +110,16 @@ const table: readonly (readonly [string, string, string])[] = [
   ],
   ['a bound that binds nothing', `${HTTP}groups: {web: {upstreams: ["a:1"], boundedLoad: 1}}\n`, '2:49: groups.web.boundedLoad must be more than 1, got 1'],
   [
+    'a respread that cannot be',
+    `${HTTP}groups: {web: {upstreams: ["a:1"], websocket: {respread: true}}}\n`,
+    '2:58: groups.web.websocket.respread must be given with failover: true only, got true without it',
+  ],
+  [
+    'a respread against its keys',
+    `${HTTP}groups: {web: {upstreams: ["a:1"], balance: hash, hashKey: address, websocket: {failover: true, respread: true}}}\n`,
+    '2:107: groups.web.websocket.respread must be false with balance: hash, got true',
+  ],
+  [
     'a word for a switch',
     `${HTTP}groups: {web: {upstreams: ["a:1"], websocket: {failover: "on"}}}\n`,
     '2:58: groups.web.websocket.failover must be true or false, got "on"',

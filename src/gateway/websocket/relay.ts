@@ -13,6 +13,7 @@ import { closeFrame } from './frames.ts';
 import { headOf, OpeningStage } from './opening.ts';
 import { Pacer } from './pacer.ts';
 import { Replay } from './replay.ts';
+import type { Mover, Shift } from './respread.ts';
 import { closedStage, ClosingStage, openStage, PartingStage } from './stages.ts';
 import { RelayTransport } from './transport.ts';
 import { holdClient, Tunnel, type Cause, type Keeper, type Life, type Parting, type Retry, type StageKind } from './tunnel.ts';
@@ -57,9 +58,11 @@ interface PlannedMove {
   readonly wanted: Upstream | null;
   /** An operator asked for it; else it is left alone when its upstream stays after all. */
   readonly asked: boolean;
+  /** Later it stays where it is. */
+  readonly until: number;
 }
 
-export class WebSocketRelay implements Upgrader, Keeper {
+export class WebSocketRelay implements Upgrader, Keeper, Mover {
   readonly ports: ProxyPorts;
   readonly #transport: RelayTransport;
   readonly #ages: Ages;
@@ -239,8 +242,31 @@ export class WebSocketRelay implements Upgrader, Keeper {
     const wanted = to === null ? null : (group.upstreams.find(({ name }) => name === to) ?? null);
     if (to !== null && wanted === null) return 'no-upstream';
     if (to === null && isRefused(group.choose({ ...life.ask, without: new Set([target]) }))) return 'no-upstream';
-    this.#moves.add({ tunnel, from: target, wanted, asked: true });
+    this.#moves.add({ tunnel, from: target, wanted, asked: true, until: Infinity });
     return 'moving';
+  }
+
+  movable(group: Group): Map<string, number> {
+    const found = new Map<string, number>();
+    for (const tunnel of this.#turns.members()) {
+      if (tunnel.group !== group || tunnel.life === null || tunnel.stage.kind !== 'open' || tunnel.target === null) continue;
+      found.set(tunnel.target.name, (found.get(tunnel.target.name) ?? 0) + 1);
+    }
+    return found;
+  }
+
+  shift(group: Group, { from, to, count }: Shift, withinMs: number): void {
+    const wanted = group.upstreams.find(({ name }) => name === to);
+    if (wanted === undefined) return;
+    const until = this.ports.clock.now() + withinMs;
+    let left = count;
+    for (const tunnel of this.#turns.members()) {
+      if (left === 0) return;
+      const { target, life, stage } = tunnel;
+      if (tunnel.group !== group || life === null || stage.kind !== 'open' || target?.name !== from) continue;
+      this.#moves.add({ tunnel, from: target, wanted, asked: true, until });
+      left--;
+    }
   }
 
   /** Ends what is relayed still, and every timer. */
@@ -277,15 +303,16 @@ export class WebSocketRelay implements Upgrader, Keeper {
   #gone(tunnel: Tunnel, upstream: Upstream, why: 'down' | 'draining' | 'removed'): void {
     const { kind } = tunnel.stage;
     if (kind !== 'open' && kind !== 'resyncing') return;
-    if (why !== 'down') return this.#moves.add({ tunnel, from: upstream, wanted: null, asked: false });
+    if (why !== 'down') return this.#moves.add({ tunnel, from: upstream, wanted: null, asked: false, until: Infinity });
     if (tunnel.life === null) this.close(tunnel, CloseCode.restart, 'the server is down');
     else this.detach(tunnel, { kind: 'lost', code: 1006 });
   }
 
   /** The turn of one that is to leave its upstream. */
-  #leave({ tunnel, from, wanted, asked }: PlannedMove): 'done' | 'nothing' | 'again' {
+  #leave({ tunnel, from, wanted, asked, until }: PlannedMove): 'done' | 'nothing' | 'again' {
     const { stage, target, life, group, fromClient, fromUpstream, upstream } = tunnel;
     if (target !== from || (stage.kind !== 'open' && stage.kind !== 'resyncing')) return 'nothing';
+    if (this.ports.clock.now() > until) return 'nothing';
     if (!asked && !from.draining && group.upstreams.includes(from)) return 'nothing';
     if (stage.kind === 'resyncing' || !fromUpstream.isQuiet) return 'again';
     const ask = life?.ask ?? { key: null, sticky: null };
