@@ -9,7 +9,7 @@ import { WebSocketServer } from 'ws';
 export interface Backend {
   readonly name: string;
   readonly port: number;
-  /** `127.0.0.1:PORT`. */
+  /** `HOST:PORT`, of 127.0.0.1 unless told otherwise. */
   readonly address: string;
   /** Requests, WebSockets or connections that came so far. */
   readonly seen: () => number;
@@ -18,7 +18,7 @@ export interface Backend {
 }
 
 /** Answers every request with its name, what it was asked and the hash of the body; echoes WebSockets with its name before. */
-export async function httpBackend(t: TestContext, name: string): Promise<Backend> {
+export async function httpBackend(t: TestContext, name: string, host = '127.0.0.1'): Promise<Backend> {
   let seen = 0;
   const server = createServer((request, response) => {
     seen++;
@@ -36,7 +36,7 @@ export async function httpBackend(t: TestContext, name: string): Promise<Backend
     ws.on('error', () => ws.terminate());
     ws.on('message', (data, isBinary) => ws.send(isBinary ? data : `${name}: ${(data as Buffer).toString()}`, { binary: isBinary }));
   });
-  return await listening(t, server, { name, seen: () => seen });
+  return await listening(t, server, { name, seen: () => seen }, host);
 }
 
 /** Sends back what it gets, with its name before the first byte. */
@@ -51,13 +51,13 @@ export async function echoBackend(t: TestContext, name: string): Promise<Backend
   return await listening(t, server, { name, seen: () => seen });
 }
 
-async function listening(t: TestContext, server: Server | TcpServer, of: Pick<Backend, 'name' | 'seen'>): Promise<Backend> {
+async function listening(t: TestContext, server: Server | TcpServer, of: Pick<Backend, 'name' | 'seen'>, host = '127.0.0.1'): Promise<Backend> {
   const open = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     open.add(socket);
     socket.on('close', () => open.delete(socket));
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(0, host);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const kill = (): void => {
@@ -65,5 +65,5 @@ async function listening(t: TestContext, server: Server | TcpServer, of: Pick<Ba
     for (const socket of open) socket.destroy();
   };
   t.after(kill);
-  return { ...of, port, address: `127.0.0.1:${port}`, kill };
+  return { ...of, port, address: `${host}:${port}`, kill };
 }
