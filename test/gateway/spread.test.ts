@@ -53,7 +53,10 @@ test('dig hears the addresses of the servers that are well, and their ports', { 
   const tells = async (...addresses: string[]): Promise<boolean> => (await dig('web.fleet.test', 'A')).join() === addresses.join();
   await until('both are told', () => tells('127.0.0.1', '127.0.0.2'), 10_000);
   const records = await dig('_http._tcp.web.fleet.test', 'SRV');
-  assert.deepEqual(records.map((record) => Number(record.split(' ')[2])).sort(), [one.port, two.port].sort());
+  assert.deepEqual(
+    records.map((record) => Number(record.split(' ')[2])).sort((a, b) => a - b),
+    [one.port, two.port].sort((a, b) => a - b),
+  );
   two.kill();
   await until('the dead one is not told any more', () => tells('127.0.0.1'), 10_000);
 });
