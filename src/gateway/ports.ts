@@ -7,7 +7,7 @@ import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import type { Connection } from '../connections/connection.ts';
 import type { TransportPorts } from '../connections/ports.ts';
-import type { Address, GroupSettings, GuardSettings, RouteSettings, Timeouts } from './settings.ts';
+import type { Address, DiscoverySettings, GroupSettings, GuardSettings, RouteSettings, Timeouts, UpstreamSettings } from './settings.ts';
 
 /** Who is at the other end of a client connection: as the PROXY header says, else the socket. */
 export interface ClientFacts {
@@ -35,7 +35,12 @@ export interface Upstream {
   readonly draining: boolean;
   /** Something new is carried. Each `begin` is followed by one `end`. */
   begin(): void;
-  /** `latencyMs`: to the answer's head, or to the connection; null where there was none. */
+  /**
+   * The answer's head is there, or the connection stands: for what may end long after (tunnels, streams), so that it is known
+   * at once that the upstream answers. What was told here is not told again: `end` then gets null.
+   */
+  answered(latencyMs: number): void;
+  /** `latencyMs`: to the answer's head, or to the connection; null where there was none, or `answered` told it. */
   end(outcome: Outcome, latencyMs: number | null): void;
 }
 
@@ -59,8 +64,55 @@ export interface Group {
   readonly settings: GroupSettings;
   readonly upstreams: readonly Upstream[];
   choose(ask: Ask): Upstream | Refused;
+  /** How full it is: the part of `maxActive` in use, over all that take something new; 0 without a limit, 1 when nobody takes any. */
+  readonly pressure: number;
   /** An upstream died (`down`), is drained, or was removed: whoever holds on to it lets go. */
   readonly onGone: Listen<{ readonly upstream: Upstream; readonly why: 'down' | 'draining' | 'removed' }>;
+}
+
+/**
+ * What an upstream is up to: `checking`: new, before its first check. `down`: by checks. `ejected`, `open`, `half-open`: left out
+ * because of failures, by ejection or by the breaker. `warming`: on its way to its full weight. `disabled`: takes nothing new.
+ */
+export type UpstreamState = 'up' | 'warming' | 'checking' | 'down' | 'ejected' | 'open' | 'half-open' | 'disabled' | 'draining';
+
+/** One upstream as operators and metrics see it. */
+export interface UpstreamStatus {
+  readonly name: string;
+  readonly address: Address;
+  readonly state: UpstreamState;
+  /** As told by an operator, else by discovery; slow start is not in it. */
+  readonly weight: number;
+  readonly active: number;
+  /** Totals since it is known. `failed` and `aborted` of what has ended. */
+  readonly begun: number;
+  readonly ok: number;
+  readonly failed: number;
+  readonly aborted: number;
+  /** Smoothed, null before the first answer. */
+  readonly latencyMs: number | null;
+  /** Who named it: a kind of discovery, or an operator. */
+  readonly source: DiscoverySettings['kind'] | 'operator';
+}
+
+/** A group with its verbs for operators. What they said holds until they say otherwise, also over reloads and new discoveries. */
+export interface GroupHandle extends Group {
+  list(): readonly UpstreamStatus[];
+  /** Throws EVENKEEL_BAD_OPTION where the name is taken. One that was removed before comes back by its name. */
+  add(upstream: UpstreamSettings): void;
+  /** It is gone for good, also when a discovery goes on naming it. The verbs by name throw EVENKEEL_UNKNOWN_UPSTREAM. */
+  remove(name: string): void;
+  /** Takes nothing new, and who holds on to it lets go. */
+  drain(name: string): void;
+  /** Takes nothing new; what it carries stays. */
+  disable(name: string): void;
+  enable(name: string): void;
+  /** 0: takes nothing new; null: as discovery says. */
+  weigh(name: string, weight: number | null): void;
+  /** A reload: what is carried, and the health of whoever stays, stay. */
+  update(settings: GroupSettings): void;
+  /** Ends checks and discovery; nobody is chosen any more. What is carried is left to those who carry it. */
+  close(): void;
 }
 
 export const isRefused = (choice: Upstream | Refused): choice is Refused => 'refused' in choice;

@@ -106,8 +106,6 @@ export class Tunnel implements Holder {
   upstream: Socket | null = null;
   /** Counts this tunnel among what it carries, until `release`. */
   target: Upstream | null = null;
-  /** From the handshake's begin to the answer. */
-  latencyMs = 0;
   reattached = 0;
   seat = -1;
   /** Bytes of frames, as they came from the client and from upstreams. */
@@ -180,7 +178,7 @@ export class Tunnel implements Holder {
   release(outcome: Outcome): void {
     const { target } = this;
     this.target = null;
-    target?.end(outcome, outcome === 'ok' ? this.latencyMs : null);
+    target?.end(outcome, null);
   }
 }
 
