@@ -1,5 +1,6 @@
 // `evenkeel gateway` as people run it: real processes, clients and servers that others wrote, reloads, replacements and drains.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer as createHttp } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
@@ -245,6 +246,28 @@ test('TLS: curl checks the certificate, servers learn that it was HTTPS', { skip
   const { stdout } = await run('curl', ['-s', '--cacert', join(gateway.folder, 'cert.pem'), url]);
   assert.equal((JSON.parse(stdout) as Told).headers['x-forwarded-proto'], 'https');
   assert.equal((await run('curl', ['-s', url])).code, 60);
+});
+
+test('HTTP/2: with prior knowledge and over TLS, bodies up and answers of unknown length down', { skip: lacks('curl') || lacks('h2load') }, async (t) => {
+  const a = await httpBackend(t, 'a');
+  const listening = [listeners[0], { listen: 'localhost:0', tls: { cert: 'cert.pem', key: 'key.pem' } }];
+  const gateway = await start(t, { listeners: listening, groups: { web: to(a) } }, { files: { 'cert.pem': cert, 'key.pem': key } });
+  const plain = await run('curl', ['-sS', '--http2-prior-knowledge', '-w', '%{http_version}', '--data', 'x'.repeat(100_000), `http://${gateway.address()}/`]);
+  assert.match(plain.stdout, /}2$/, plain.stderr);
+  const hash = createHash('sha256').update('x'.repeat(100_000)).digest('hex');
+  assert.equal((JSON.parse(plain.stdout.slice(0, -1)) as Told).sha256, hash);
+  const secure = await run('curl', [
+    '-s',
+    '--http2',
+    '-w',
+    '%{http_version}',
+    '--cacert',
+    join(gateway.folder, 'cert.pem'),
+    `https://localhost:${gateway.port(1)}/`,
+  ]);
+  assert.match(secure.stdout, /"x-forwarded-proto":"https".*}2$/);
+  const { stdout } = await run('h2load', ['-n', '2000', '-c', '4', '-m', '10', `http://${gateway.address()}/`]);
+  assert.match(stdout, /2000 succeeded, 0 failed, 0 errored/);
 });
 
 test('wrk: no errors, and requests spread over the servers', { skip: lacks('wrk') }, async (t) => {

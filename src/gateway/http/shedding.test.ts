@@ -1,3 +1,4 @@
+// Where upstreams are nearly full, requests of low priority are turned away first.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Group, Route } from '../ports.ts';

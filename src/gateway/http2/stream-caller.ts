@@ -172,9 +172,8 @@ export class StreamCaller implements Caller, AnswerSink {
   }
 
   #sendTrailers(): void {
-    const trailers = fieldsOf(this.#answerTrailers, 0);
-    if (Object.keys(trailers).length > 0) this.#stream.sendTrailers(trailers);
-    else this.#stream.close();
+    // Where there are none this ends the stream all the same; to close it would reset it, and clients would drop the answer.
+    this.#stream.sendTrailers(fieldsOf(this.#answerTrailers, 0));
   }
 
   #feed(bytes: Buffer): void {

@@ -87,7 +87,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
   try(): boolean {
     if (this.#isOver || this.#attempt !== null) return false;
     const tunnel = this.#tunnel;
-    const { ask, head } = this.#life;
+    const { ask, head, client } = this.#life;
     const choice = this.#wanted ?? tunnel.group.choose({ ...ask, without: this.#tried });
     this.#wanted = null;
     if (isRefused(choice)) {
@@ -97,7 +97,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     choice.begin();
     tunnel.target = choice;
     const asked = `${head}\r\nEvenkeel-Reconnect: ${tunnel.reattached + 1}\r\n\r\n`;
-    this.#attempt = new Attempt(tunnel.keeper.ports, { upstream: choice, client: tunnel.facts, head: asked }, this);
+    this.#attempt = new Attempt(tunnel.keeper.ports, { upstream: choice, client, head: asked }, this);
     return true;
   }
 
@@ -126,7 +126,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
       this.#giveUp();
       return false;
     }
-    tunnel.latencyMs = Math.round(tunnel.keeper.ports.clock.now() - attempt.startedAt);
+    tunnel.target?.answered(tunnel.keeper.ports.clock.now() - attempt.startedAt);
     this.#waiting = { socket, rest };
     if (this.#farewell === null) return this.#attach();
     hold(socket, this, (chunk) => {
