@@ -1,3 +1,4 @@
+// Heads of requests: what goes on to an upstream, and what is refused with which status.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BadHead } from './fields.ts';
