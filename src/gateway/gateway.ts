@@ -7,9 +7,11 @@ import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import type { Engine } from '../engine/engine.ts';
 import { openEngine } from '../engine/open.ts';
+import type { ProbeAnswer } from '../connections/ports.ts';
 import type { LoadSample } from '../host/load.ts';
 import { FleetNode } from '../node/node.ts';
 import { readNodeOptions } from '../node/options.ts';
+import { probePaths } from '../node/probes.ts';
 import { openDialer, type CountingDialer } from './dialer.ts';
 import { openDnsServer, type DnsServer } from './dns/server.ts';
 import type { Host } from './dns/zone.ts';
@@ -117,7 +119,7 @@ export class Gateway {
       clock,
       random,
       log,
-      transport: this.node.transportPorts,
+      transport: { ...this.node.transportPorts, probe: (path) => this.#probe(path) },
       router,
       dialer,
       tally,
@@ -243,6 +245,13 @@ export class Gateway {
     await this.node.start();
   }
 
+  /** Out of rotation also while no server behind takes anything: another gateway may have one that does. */
+  #probe(path: string): ProbeAnswer | null {
+    const answer = this.node.transportPorts.probe(path);
+    if (path !== probePaths.rotation || answer?.status !== 200) return answer;
+    return isForlorn(this.#groups) ? { status: 503, body: 'no upstream takes anything\n' } : answer;
+  }
+
   #openGroup(settings: Parameters<typeof openGroup>[0]): GroupHandle {
     const { clock, random, log } = this.#ports;
     return openGroup(settings, { clock, random, log, dialer: this.dialer });
@@ -304,6 +313,14 @@ export class Gateway {
 }
 
 const TAKING: ReadonlySet<string> = new Set(['up', 'warming', 'half-open']);
+
+const takesNothing = (group: GroupHandle): boolean => group.list().every(({ state, weight }) => !TAKING.has(state) || weight === 0);
+
+/** Every group: one that is well is enough to be of use. */
+function isForlorn(groups: ReadonlyMap<string, GroupHandle>): boolean {
+  for (const group of groups.values()) if (!takesNothing(group)) return false;
+  return groups.size > 0;
+}
 
 function hostsOf(group: GroupHandle | undefined): Host[] {
   return (group?.list() ?? []).map(({ address, weight, active, state }) => ({ ...address, weight, load: active, takes: TAKING.has(state) }));

@@ -1,6 +1,7 @@
 // The gateway as a whole, in this process: real clients in front, real servers behind.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createServer as createHttp } from 'node:http';
 import { createServer, connect, type AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { Agent, request } from 'undici';
@@ -61,6 +62,25 @@ test('a dead server is passed over, and nobody notices', async (t) => {
   for (let i = 0; i < 20; i++) assert.equal((await get(port)).told.name, 'b');
   const listed = gateway.groups.get('web')?.list() ?? [];
   assert.equal(listed.find(({ name }) => name === a.address)?.state, 'ejected');
+});
+
+test('a gateway whose servers are all down leaves the rotation, and comes back with the first of them', async (t) => {
+  const [a, b] = await Promise.all([httpBackend(t, 'a'), httpBackend(t, 'b')]);
+  const health = { intervalMs: 100, rise: 1, fall: 1 };
+  const gateway = await open(t, { listeners: ['127.0.0.1:0'], groups: { one: { ...to(a), health }, two: { ...to(b), health } }, routes: [{ group: 'one' }] });
+  const rotation = async (): Promise<number> => (await request(`http://127.0.0.1:${portOf(gateway)}/evenkeel/rotation`)).statusCode;
+  await until('it is in rotation once a server was checked', async () => (await rotation()) === 200, 5_000);
+  b.kill();
+  await until('one is down', () => gateway.groups.get('two')?.list()[0].state === 'down', 5_000);
+  assert.equal(await rotation(), 200);
+  a.kill();
+  await until('it leaves the rotation', async () => (await rotation()) === 503, 5_000);
+  const ready = await request(`http://127.0.0.1:${portOf(gateway)}/evenkeel/ready`);
+  assert.equal(ready.statusCode, 200, 'restarting it would not help');
+  const back = createHttp((_, response) => response.end()).listen(a.port, '127.0.0.1');
+  await once(back, 'listening');
+  t.after(() => back.close());
+  await until('it is back', async () => (await rotation()) === 200, 5_000);
 });
 
 test('WebSockets go through, and a gateway that drains tells them to come back', async (t) => {
