@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { WebSocket } from 'ws';
+import { cert, key } from '../transports/certificate.ts';
 import { EchoUpstream, type EchoOptions } from './echo-upstream.ts';
 import { Player } from './player.ts';
 import { openFiles, portOf, RelayStage, until, type StageOptions } from './relay-stage.ts';
@@ -59,6 +60,21 @@ test('a server that dies is replaced behind the same socket, and the next one is
     );
   }
   await until(() => openFiles() <= files, 'all sockets are closed');
+});
+
+test('clients that speak TLS keep their socket, too, and large messages pass both ways', async () => {
+  await using one = await EchoUpstream.open({ name: 'one' });
+  await using two = await EchoUpstream.open({ name: 'two' });
+  await using stage = await RelayStage.open({ ports: [one.port, two.port], websocket: { failover: true }, tls: { cert, key } });
+  const player = await Player.open(stage.url, { rejectUnauthorized: false });
+  await player.says('hello');
+  one.die();
+  await until(() => stage.tally.reattached === 1, 'the next upstream');
+  player.ws.send(randomBytes(3_000_000));
+  await player.hears('3000000 bytes');
+  two.closeAll(1_000);
+  assert.equal((await player.ends()).code, 1_000);
+  await until(() => stage.relay.count === 0, 'nothing is left');
 });
 
 test('codes that stand for a death are not passed on, all others are', async () => {
@@ -290,6 +306,47 @@ test('a server that is drained is left at quiet moments, spread over time, and w
   }
   assert.equal(at.stage.tally.reattached, count / 2);
   assert.equal(at.one.closes.filter((code) => code === 1_001).length, count / 2);
+});
+
+test('a drain that is taken back moves nobody else', async () => {
+  await using at = await pair();
+  const players = await Promise.all(Array.from({ length: 60 }, () => Player.open(at.stage.url)));
+  const [first] = at.stage.group.upstreams;
+  at.stage.group.drain(first);
+  first.draining = false;
+  await new Promise((resolve) => void setTimeout(resolve, 200));
+  const { active } = first;
+  assert.ok(active >= 18, `${active} of 30 are where they were`);
+  await new Promise((resolve) => void setTimeout(resolve, 300));
+  assert.equal(first.active, active);
+  assert.ok(players.every(({ closed }) => closed === null));
+});
+
+test('a fragmented message that begins while its server is changed goes to the next one as a whole', async () => {
+  await using at = await pair();
+  const player = await Player.open(at.stage.url);
+  await player.says('hello');
+  at.stage.group.upstreams[1].isDown = true;
+  at.one.die();
+  await until(() => at.stage.relay.list()[0].stage === 'detached', 'the outage');
+  player.ws.send('first, ', { fin: false });
+  await new Promise((resolve) => void setTimeout(resolve, 50));
+  at.stage.group.upstreams[1].isDown = false;
+  await until(() => at.stage.tally.reattached === 1, 'the next upstream');
+  player.ws.send('last', { fin: true });
+  await player.hears('two: first, last');
+});
+
+test('a client cannot say that it was moved here', async () => {
+  await using echo = await EchoUpstream.open();
+  for (const failover of [false, true]) {
+    await using stage = await RelayStage.open({ ports: [echo.port], websocket: { failover } });
+    await Player.open(stage.url, { headers: { 'Evenkeel-Reconnect': '3' } });
+  }
+  assert.deepEqual(
+    echo.handshakes.map((one) => one['evenkeel-reconnect']),
+    [undefined, undefined],
+  );
 });
 
 test('without failover the clients of a drained server are told to go, one after the other', async () => {

@@ -87,7 +87,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
   try(): boolean {
     if (this.#isOver || this.#attempt !== null) return false;
     const tunnel = this.#tunnel;
-    const { ask, head } = this.#life;
+    const { ask, head, client } = this.#life;
     const choice = this.#wanted ?? tunnel.group.choose({ ...ask, without: this.#tried });
     this.#wanted = null;
     if (isRefused(choice)) {
@@ -97,7 +97,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     choice.begin();
     tunnel.target = choice;
     const asked = `${head}\r\nEvenkeel-Reconnect: ${tunnel.reattached + 1}\r\n\r\n`;
-    this.#attempt = new Attempt(tunnel.keeper.ports, { upstream: choice, client: tunnel.facts, head: asked }, this);
+    this.#attempt = new Attempt(tunnel.keeper.ports, { upstream: choice, client, head: asked }, this);
     return true;
   }
 
@@ -105,7 +105,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     const tunnel = this.#tunnel;
     const { target, keeper, group } = tunnel;
     this.#attempt = null;
-    keeper.ports.log.warn({ upstream: target?.name, group: group.settings.name, failure, error: error.message }, 'an upstream did not take over a WebSocket');
+    keeper.ports.log.info({ upstream: target?.name, group: group.settings.name, failure, error: error.message }, 'an upstream did not take over a WebSocket');
     if (target !== null) this.#tried.add(target);
     tunnel.release('failed');
     if (this.#isOver) return;
@@ -126,7 +126,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
       this.#giveUp();
       return false;
     }
-    tunnel.latencyMs = Math.round(tunnel.keeper.ports.clock.now() - attempt.startedAt);
+    tunnel.target?.answered(tunnel.keeper.ports.clock.now() - attempt.startedAt);
     this.#waiting = { socket, rest };
     if (this.#farewell === null) return this.#attach();
     hold(socket, this, (chunk) => {
@@ -231,9 +231,9 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     const { upstream, keeper } = tunnel;
     tunnel.upstream = null;
     upstream?.destroySoon();
-    const why = obstacle(tunnel);
-    if (why === 'cut') keeper.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'failed' });
-    else if (why === 'message') keeper.close(tunnel, CloseCode.restart, 'the server changed in the middle of a message');
+    // What the client has begun to say since then was said to nobody yet.
+    if (!tunnel.fromUpstream.atFrame) keeper.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'failed' });
+    else if (tunnel.fromUpstream.midMessage) keeper.close(tunnel, CloseCode.restart, 'the server changed in the middle of a message');
     else if (this.#waiting !== null) this.#attach();
   }
 

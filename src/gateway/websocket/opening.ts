@@ -4,13 +4,14 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Timer } from '../../core/clock.ts';
 import { subprotocols } from '../../protocol/frames.ts';
-import { isRefused, type Ask, type Refused, type Upgrade, type Upstream } from '../ports.ts';
+import { isRefused, type Ask, type ClientFacts, type Refused, type Upgrade, type Upstream } from '../ports.ts';
 import { bodyIn, framingOf, headerOf, type Framing } from './answer.ts';
 import { Attempt, type AttemptEvents, type Failure, type HeadOf } from './attempt.ts';
 import { holdUpstream, type Life, type Stage, type Tunnel } from './tunnel.ts';
 
 export interface Opening {
   readonly ask: Ask;
+  readonly client: ClientFacts;
   /** As it is sent; ends with an empty line. */
   readonly head: string;
 }
@@ -62,12 +63,12 @@ export class OpeningStage implements Stage, AttemptEvents {
   #choose(tunnel: Tunnel, failure: Failure | null): void {
     const { group, keeper } = tunnel;
     const { ports } = keeper;
-    const { ask, head } = this.#opening;
+    const { ask, head, client } = this.#opening;
     const choice = group.choose(this.#tried === null ? ask : { ...ask, without: this.#tried });
     if (isRefused(choice)) return refuse(tunnel, failure === null || failure === 'connect' ? 503 : STATUS[failure], choice);
     choice.begin();
     tunnel.target = choice;
-    this.#attempt = new Attempt(ports, { upstream: choice, client: tunnel.facts, head }, this);
+    this.#attempt = new Attempt(ports, { upstream: choice, client, head }, this);
   }
 
   failed(failure: Failure, error: Error): void {
@@ -76,7 +77,7 @@ export class OpeningStage implements Stage, AttemptEvents {
     this.#attempt = null;
     if (!tunnel || !target) return;
     const { keeper, group } = tunnel;
-    keeper.ports.log.warn({ upstream: target.name, group: target.group, failure, error: error.message }, 'a WebSocket handshake with an upstream failed');
+    keeper.ports.log.info({ upstream: target.name, group: target.group, failure, error: error.message }, 'a WebSocket handshake with an upstream failed');
     tunnel.release('failed');
     this.#tried ??= new Set();
     this.#tried.add(target);
@@ -103,9 +104,9 @@ export class OpeningStage implements Stage, AttemptEvents {
       speak(life, headerOf(answer, 'sec-websocket-protocol'));
       life.attachedAt = keeper.ports.clock.now();
     }
-    tunnel.latencyMs = Math.round(keeper.ports.clock.now() - attempt.startedAt);
+    tunnel.target?.answered(keeper.ports.clock.now() - attempt.startedAt);
     holdUpstream(tunnel, socket);
-    tunnel.client.write(withCookie(tunnel, this.#opening.ask, raw));
+    tunnel.client.write(withCookie(tunnel, this.#opening, raw));
     keeper.open(tunnel);
     const early = this.#early;
     this.#early = null;
@@ -115,6 +116,7 @@ export class OpeningStage implements Stage, AttemptEvents {
 
   answered(socket: Socket, { answer, raw }: HeadOf, rest: Buffer): boolean {
     const tunnel = this.#tunnel;
+    const attempt = this.#attempt;
     const framing = framingOf(answer);
     this.#attempt = null;
     if (tunnel === null || framing === null) {
@@ -122,7 +124,7 @@ export class OpeningStage implements Stage, AttemptEvents {
       this.failed('answer', new Error('the length of the answer must be said once'));
       return false;
     }
-    // The socket's own memory is let go of before more is read.
+    if (attempt !== null) tunnel.target?.answered(tunnel.keeper.ports.clock.now() - attempt.startedAt);
     const lines = raw.toString('latin1', 0, raw.length - 4).split('\r\n');
     const kept = lines.filter((line) => !/^(?:connection|keep-alive|proxy-connection|upgrade):/i.test(line));
     holdUpstream(tunnel, socket);
@@ -207,21 +209,25 @@ export function refuse(tunnel: Tunnel, status: number, refused: Refused | null):
 const PLAIN = /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/;
 
 /** Names the upstream for the next time, where the client does not know it already. */
-function withCookie({ target, group, facts }: Tunnel, ask: Ask, raw: Buffer): Buffer {
+function withCookie({ target, group }: Tunnel, { ask, client }: Opening, raw: Buffer): Buffer {
   const { sticky } = group.settings;
   if (sticky === null || target === null || ask.sticky === target.name) return raw;
   const value = PLAIN.test(target.name) ? target.name : encodeURIComponent(target.name);
   const age = sticky.maxAgeS === null ? '' : `; Max-Age=${sticky.maxAgeS}`;
-  const cookie = `Set-Cookie: ${sticky.cookie}=${value}; Path=/${age}; HttpOnly${facts.secure ? '; Secure' : ''}\r\n\r\n`;
+  const cookie = `Set-Cookie: ${sticky.cookie}=${value}; Path=/${age}; HttpOnly${client.secure ? '; Secure' : ''}\r\n\r\n`;
   return Buffer.concat([raw.subarray(0, raw.length - 2), Buffer.from(cookie, 'latin1')]);
 }
 
-/** The head of the client's handshake without its empty line, and without its offers of extensions where nobody could go on with them. */
+/** What only this gateway says, and offers of extensions where the next upstream could not go on with them. */
+const OURS = /^evenkeel-reconnect:/i;
+const OURS_OR_EXTENSION = /^(?:evenkeel-reconnect|sec-websocket-extensions):/i;
+
+/** The head of the client's handshake as it goes upstream, without its empty line. */
 export function headOf(upgrade: Upgrade, outlives: boolean): string {
+  const left = outlives ? OURS_OR_EXTENSION : OURS;
   const head = upgrade.head.toString('latin1', 0, upgrade.head.length - 4);
-  if (!outlives) return head;
   return head
     .split('\r\n')
-    .filter((line) => !/^sec-websocket-extensions:/i.test(line))
+    .filter((line) => !left.test(line))
     .join('\r\n');
 }

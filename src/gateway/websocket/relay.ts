@@ -55,6 +55,8 @@ interface PlannedMove {
   /** The upstream that is to be left. */
   readonly from: Upstream;
   readonly wanted: Upstream | null;
+  /** An operator asked for it; else it is left alone when its upstream stays after all. */
+  readonly asked: boolean;
 }
 
 export class WebSocketRelay implements Upgrader, Keeper {
@@ -90,9 +92,9 @@ export class WebSocketRelay implements Upgrader, Keeper {
     const outlives = group.settings.websocket.failover;
     const ask = this.ports.router.ask(group, request, client, upgrade.user);
     const head = headOf(upgrade, outlives);
-    const stage = new OpeningStage({ ask, head: `${head}\r\n\r\n` }, upgrade.rest);
-    const life = outlives ? lifeOf({ ask, head }, group.settings.websocket) : null;
-    const tunnel = new Tunnel(this, { connection, client: socket, facts: client, group, life, stage });
+    const stage = new OpeningStage({ ask, client, head: `${head}\r\n\r\n` }, upgrade.rest);
+    const life = outlives ? lifeOf({ ask, client, head }, group.settings.websocket) : null;
+    const tunnel = new Tunnel(this, { connection, client: socket, address: client.address, port: client.port, group, life, stage });
     tunnel.seat = this.#turns.add(tunnel);
     this.#count++;
     this.ports.transport.registry.adopt(connection, this.#transport, socket);
@@ -207,7 +209,7 @@ export class WebSocketRelay implements Upgrader, Keeper {
     const now = this.ports.clock.now();
     return [...this.#turns.members()].map((tunnel) => ({
       id: tunnel.connection.id,
-      client: `${tunnel.facts.address}:${tunnel.facts.port}`,
+      client: `${tunnel.address}:${tunnel.port}`,
       group: tunnel.group.settings.name,
       upstream: tunnel.target?.name ?? null,
       stage: tunnel.stage.kind,
@@ -237,7 +239,7 @@ export class WebSocketRelay implements Upgrader, Keeper {
     const wanted = to === null ? null : (group.upstreams.find(({ name }) => name === to) ?? null);
     if (to !== null && wanted === null) return 'no-upstream';
     if (to === null && isRefused(group.choose({ ...life.ask, without: new Set([target]) }))) return 'no-upstream';
-    this.#moves.add({ tunnel, from: target, wanted });
+    this.#moves.add({ tunnel, from: target, wanted, asked: true });
     return 'moving';
   }
 
@@ -275,15 +277,16 @@ export class WebSocketRelay implements Upgrader, Keeper {
   #gone(tunnel: Tunnel, upstream: Upstream, why: 'down' | 'draining' | 'removed'): void {
     const { kind } = tunnel.stage;
     if (kind !== 'open' && kind !== 'resyncing') return;
-    if (why !== 'down') return this.#moves.add({ tunnel, from: upstream, wanted: null });
+    if (why !== 'down') return this.#moves.add({ tunnel, from: upstream, wanted: null, asked: false });
     if (tunnel.life === null) this.close(tunnel, CloseCode.restart, 'the server is down');
     else this.detach(tunnel, { kind: 'lost', code: 1006 });
   }
 
   /** The turn of one that is to leave its upstream. */
-  #leave({ tunnel, from, wanted }: PlannedMove): 'done' | 'nothing' | 'again' {
+  #leave({ tunnel, from, wanted, asked }: PlannedMove): 'done' | 'nothing' | 'again' {
     const { stage, target, life, group, fromClient, fromUpstream, upstream } = tunnel;
     if (target !== from || (stage.kind !== 'open' && stage.kind !== 'resyncing')) return 'nothing';
+    if (!asked && !from.draining && group.upstreams.includes(from)) return 'nothing';
     if (stage.kind === 'resyncing' || !fromUpstream.isQuiet) return 'again';
     const ask = life?.ask ?? { key: null, sticky: null };
     const choice = wanted ?? group.choose({ ...ask, without: new Set([from]) });
@@ -325,6 +328,8 @@ export class WebSocketRelay implements Upgrader, Keeper {
   }
 }
 
-function lifeOf(of: Pick<Life, 'ask' | 'head'>, { replay, holdBytes }: WebSocketSettings): Life {
-  return { ...of, kind: 'plain', protocol: undefined, replay: replay > 0 ? new Replay(replay, holdBytes) : null, outageSince: -1, attachedAt: 0 };
+function lifeOf(of: Pick<Life, 'ask' | 'client' | 'head'>, { replay, holdBytes }: WebSocketSettings): Life {
+  // Spelled out: an object that begins as a copy takes five times the memory.
+  const { ask, client, head } = of;
+  return { ask, client, head, kind: 'plain', protocol: undefined, replay: replay > 0 ? new Replay(replay, holdBytes) : null, outageSince: -1, attachedAt: 0 };
 }
