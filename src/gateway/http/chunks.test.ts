@@ -1,4 +1,4 @@
-// Bodies in chunks are read strictly, in whatever pieces they come.
+// Where chunked bodies end, and which of them are refused.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';

@@ -79,6 +79,10 @@ export class Pools {
     if (pool === undefined) return;
     this.#pools.delete(upstream);
     for (const { socket } of pool.idle) socket.destroy();
+    // A group that a reload took out is not to be held on to.
+    for (const { group } of this.#pools.values()) if (group === pool.group) return;
+    this.#groups.get(pool.group)?.stop();
+    this.#groups.delete(pool.group);
   }
 
   #remove(link: UpstreamLink): void {
@@ -89,10 +93,11 @@ export class Pools {
 
   #expire(): void {
     const now = this.#ports.clock.now();
-    for (const { idle, group } of this.#pools.values()) {
+    for (const [upstream, { idle, group }] of this.#pools) {
       const { idleMs } = group.settings.keepAlive;
       const fresh = idle.findIndex((link) => now - link.since < idleMs);
       for (const { socket } of idle.splice(0, fresh === -1 ? idle.length : fresh)) socket.destroy();
+      if (idle.length === 0) this.#empty(upstream);
     }
   }
 }

@@ -1,4 +1,4 @@
-// Heads of requests: what is taken, what is refused and with which status, in whatever pieces they come.
+// Heads of requests: what goes on to an upstream, and what is refused with which status.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BadHead } from './fields.ts';

@@ -1,4 +1,4 @@
-// Where upstreams are nearly full, requests of low priority are turned away first.
+// Who is turned away before a group is full.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Group, Route } from '../ports.ts';
