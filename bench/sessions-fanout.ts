@@ -1,7 +1,9 @@
 // What it costs to say something to 1,000 subscribers of one node, 128 bytes at a time: `sessions.publish` against Socket.IO's
-// `io.to(room).emit` and against the loop over the clients of a bare `ws` server. CPU of the publishing process per delivery,
-// deliveries a second, and the latency at a pace that all bear. Receivers are raw sockets in another process, and so is the
-// engine. Server on core 0, clients on core 1; fresh processes in every round, the subjects take turns.
+// `io.to(room).emit`, the loop over the clients of a bare `ws` server, and a loop that writes one frame to each socket and does no
+// more. CPU of the publishing process per delivery, deliveries a second, and the latency at a pace that all bear. Receivers are raw
+// sockets in another process, and so is the engine. Server on core 0, clients on core 1; fresh processes in every round, the subjects
+// take turns. "One a turn": each publication in a turn of its own of the publisher's event loop, one turn after the other; sessions go
+// on spreading it in the turns that follow. "At pace": the next one comes when all have the last, so that none share a write.
 // Run: node dist/bench/sessions-fanout.js [subscribers] [rounds] [publications]
 import { machine } from './machine.ts';
 import { numbersFrom } from './numbers.ts';
@@ -13,14 +15,16 @@ import { inWords, median } from './statistics.ts';
 
 const PER_TURN = 8;
 const PACE_MS = 40;
+const PACED = 50;
 
 const SUBJECTS: readonly Subject[] = [
   { name: 'sessions, JSON', kind: 'evenkeel', dialect: 'json' },
   { name: 'sessions, protobuf', kind: 'evenkeel', dialect: 'proto' },
   { name: 'ws, loop over clients', kind: 'ws', dialect: 'ws' },
   { name: 'Socket.IO', kind: 'socket.io', dialect: 'socket.io' },
+  { name: 'socket.write alone', kind: 'sockets', dialect: 'ws' },
 ];
-const [OURS, , LOOP, SOCKET_IO] = SUBJECTS;
+const [OURS, , LOOP, SOCKET_IO, SOCKETS] = SUBJECTS;
 
 interface Fanout {
   /** CPU of the server per delivery, us. */
@@ -31,7 +35,8 @@ interface Fanout {
 interface Result {
   readonly single: Fanout;
   readonly several: Fanout;
-  /** At an even pace, ms. */
+  /** At an even pace: CPU per delivery, us, and latency, ms. */
+  readonly pacedUs: number;
   readonly p99: number;
 }
 
@@ -49,9 +54,10 @@ async function measure(subject: Subject, subscribers: number, publications: numb
   await fanout(single);
   await fanout(several);
   const result = { single: await fanout(single), several: await fanout(several) };
-  const { told } = await pair.publish({ publications: 50, perTurn: 1, everyMs: PACE_MS });
+  const { told, cpuUs } = await pair.publish({ publications: PACED, perTurn: 1, everyMs: PACE_MS });
   await pair.stop();
-  return { ...result, p99: told.latenciesUs.toSorted((a, b) => a - b)[Math.floor(told.latenciesUs.length * 0.99)] / 1_000 };
+  const pacedUs = cpuUs / (subscribers * PACED);
+  return { ...result, pacedUs, p99: told.latenciesUs.toSorted((a, b) => a - b)[Math.floor(told.latenciesUs.length * 0.99)] / 1_000 };
 }
 
 mustHave('taskset');
@@ -82,25 +88,37 @@ console.table(
       of(subject, ({ several }) => several.perS),
       0,
     ),
-    'p99 at pace, ms': inWords(
+    'at pace: CPU us/delivery': inWords(
+      of(subject, ({ pacedUs }) => pacedUs),
+      2,
+    ),
+    'p99, ms': inWords(
       of(subject, ({ p99 }) => p99),
       1,
     ),
   })),
 );
-/** How many times as much the other one costs, round by round. */
+/** How many times ours the other one's is, round by round. */
 const times = (other: Subject, what: (result: Result) => number): number => {
   const ours = of(OURS, what);
   return median(of(other, what).map((its, round) => its / ours[round]));
 };
+/** CPU of one over that of the other, one a turn, round by round. */
+const ratios = (one: Subject, other: Subject): number[] => {
+  const others = of(other, ({ single }) => single.cpuUs);
+  return of(one, ({ single }) => single.cpuUs).map((its, round) => its / others[round]);
+};
 const best = (subject: Subject): number => Math.min(...of(subject, ({ p99 }) => p99));
 sayVerdicts([
+  { what: 'deliveries/s of sessions / Socket.IO, one a turn', bar: { least: 3 }, reached: 1 / times(SOCKET_IO, ({ single }) => single.perS) },
+  { what: 'deliveries/s of sessions / Socket.IO, several a turn', bar: { least: 3 }, reached: 1 / times(SOCKET_IO, ({ several }) => several.perS) },
+  { what: 'deliveries/s of sessions / the loop, one a turn', bar: { least: 1.3 }, reached: 1 / times(LOOP, ({ single }) => single.perS) },
+  { what: 'deliveries/s of sessions / the loop, several a turn', bar: { least: 2 }, reached: 1 / times(LOOP, ({ several }) => several.perS) },
   { what: 'CPU of Socket.IO / sessions, one a turn', bar: { least: 3 }, reached: times(SOCKET_IO, ({ single }) => single.cpuUs) },
-  { what: 'CPU of Socket.IO / sessions, several a turn', bar: { least: 3 }, reached: times(SOCKET_IO, ({ several }) => several.cpuUs) },
   { what: 'CPU of the loop / sessions, one a turn', bar: { least: 1.3 }, reached: times(LOOP, ({ single }) => single.cpuUs) },
-  { what: 'CPU of the loop / sessions, several a turn', bar: { least: 2 }, reached: times(LOOP, ({ several }) => several.cpuUs) },
-  { what: 'deliveries/s of sessions / Socket.IO, one a turn', bar: null, reached: 1 / times(SOCKET_IO, ({ single }) => single.perS) },
-  { what: 'deliveries/s of sessions / the loop, one a turn', bar: null, reached: 1 / times(LOOP, ({ single }) => single.perS) },
+  { what: 'CPU of Socket.IO / sessions, at pace', bar: null, reached: times(SOCKET_IO, ({ pacedUs }) => pacedUs) },
+  { what: 'CPU of the loop / sessions, at pace', bar: null, reached: times(LOOP, ({ pacedUs }) => pacedUs) },
+  { what: 'CPU of the loop / socket.write alone, one a turn', bar: null, reached: median(ratios(LOOP, SOCKETS)) },
   { what: 'best p99 of sessions / Socket.IO', bar: { most: 1 }, reached: best(OURS) / best(SOCKET_IO) },
   { what: 'best p99 of sessions / the loop', bar: { most: 1 }, reached: best(OURS) / best(LOOP) },
 ]);

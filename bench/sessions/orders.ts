@@ -3,8 +3,11 @@
 /** Whose server it is: this library's, a bare one of `ws`, or that of Socket.IO. */
 export type Kind = 'evenkeel' | 'ws' | 'socket.io';
 
+/** `sockets`: whole frames to the sockets under a `ws` server, one write each. Nothing that writes from JavaScript costs less. */
+export type Served = Kind | 'sockets';
+
 export interface ServerGiven {
-  readonly kind: Kind;
+  readonly kind: Served;
   /** Name of the local engine, which another process hosts. */
   readonly engine: string;
 }

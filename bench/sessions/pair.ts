@@ -2,7 +2,7 @@
 import type { Engine } from '../../src/engine/engine.ts';
 import { localEngine } from '../../src/engine/local.ts';
 import { freshName } from '../../src/host/random.ts';
-import type { ClientsGiven, ClientsOrder, Counted, Dialect, Echoed, Facts, Kind, Publishing, ServerGiven, ServerOrder } from './orders.ts';
+import type { ClientsGiven, ClientsOrder, Counted, Dialect, Echoed, Facts, Publishing, Served, ServerGiven, ServerOrder } from './orders.ts';
 import { Worker } from './worker.ts';
 
 const SERVER_CORE = 0;
@@ -10,7 +10,7 @@ const CLIENT_CORE = 1;
 
 export interface Subject {
   readonly name: string;
-  readonly kind: Kind;
+  readonly kind: Served;
   readonly dialect: Dialect;
 }
 

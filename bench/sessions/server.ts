@@ -1,6 +1,6 @@
-// The server under test, in a process of its own: sessions, bare `ws`, or Socket.IO, each as small as it can be.
+// The server under test, in a process of its own: sessions, bare `ws`, Socket.IO, or the sockets alone, each as small as it can be.
 import { createServer, type Server as HttpServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { Server as SocketIo } from 'socket.io';
 import { WebSocketServer } from 'ws';
 import { localEngine } from '../../src/engine/local.ts';
@@ -16,7 +16,7 @@ const given = JSON.parse(process.argv[2]) as ServerGiven;
 const server = createServer((_request, response) => void response.writeHead(404).end());
 /** Says it to all who follow the topic. */
 type Say = (text: string) => unknown;
-const say: Say = { evenkeel: serveSessions, ws: serveWs, 'socket.io': serveSocketIo }[given.kind](server);
+const say: Say = { evenkeel: serveSessions, ws: serveWs, sockets: serveSockets, 'socket.io': serveSocketIo }[given.kind](server);
 
 function serveSessions(http: HttpServer): Say {
   const node = evenkeel({
@@ -36,6 +36,18 @@ function serveWs(http: HttpServer): Say {
   sockets.on('connection', (socket) => void socket.on('message', (data, binary) => socket.send(data, { binary })));
   return (text) => {
     for (const client of sockets.clients) client.send(text);
+  };
+}
+
+function serveSockets(http: HttpServer): Say {
+  const sockets = new Set<Socket>();
+  new WebSocketServer({ server: http, perMessageDeflate: false }).on('connection', (_ws, { socket }) => void sockets.add(socket));
+  return (text) => {
+    const frame = Buffer.alloc(4 + text.length);
+    frame.set([0x81, 126]);
+    frame.writeUInt16BE(text.length, 2);
+    frame.write(text, 4, 'latin1');
+    for (const socket of sockets) socket.write(frame);
   };
 }
 

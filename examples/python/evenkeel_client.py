@@ -41,7 +41,7 @@ class Client:
         self.url, self.tell, self.token = url, tell, token
         self.session, self.instance, self.links = None, secrets.token_hex(8), 0
         self.starts, self.positions = {}, {}  # By topic: where to begin, and what has been seen.
-        self.outbox, self.numbers = {}, {}  # By topic: messages without ack, as [number, data, was sent]; the last number.
+        self.outbox, self.numbers = {}, {}  # By topic: messages without ack, as [number, data, was sent, was refused]; the last number.
         self.ping_s, self.dead_s, self.spread_s = 10, 20, 0
         self.current = self.moving = self.slot = None
         self.failures, self.closed = 0, False
@@ -67,7 +67,7 @@ class Client:
 
     async def publish(self, topic, data):
         number = self.numbers[topic] = self.numbers.get(topic, 0) + 1
-        self.outbox.setdefault(topic, []).append([number, data, False])
+        self.outbox.setdefault(topic, []).append([number, data, False, False])
         if self.current and self.current.ready:
             await self.current.send(*self._unacknowledged(topic, number))
 
@@ -80,7 +80,12 @@ class Client:
         rest = [message for message in self.outbox.get(topic, []) if message[0] >= first]
         for message in rest:
             message[2] = True
-        return [{"type": "publish", "topic": topic, "number": number, "data": data} for number, data, _ in rest]
+        return [
+            {"type": "lost", "topic": topic, "from": number, "to": number}
+            if refused
+            else {"type": "publish", "topic": topic, "number": number, "data": data}
+            for number, data, _, refused in rest
+        ]
 
     async def _follow(self):
         """One life of a connection, whatever links carry it. Returns how long to wait before the next, in s, or why to stop."""
@@ -175,10 +180,10 @@ class Client:
                 self.outbox[topic] = [message for message in messages if message[0] > taken.get(topic, 0)]
                 continue
             for message in messages:
-                if message[2]:
+                if message[2] and not message[3]:
                     self.tell("undecided", topic=topic, data=message[1])
-            unsent = [data for _, data, was_sent in messages if not was_sent]
-            self.outbox[topic] = [[number, data, False] for number, data in enumerate(unsent, 1)]
+            unsent = [message[1] for message in messages if not message[2]]
+            self.outbox[topic] = [[number, data, False, False] for number, data in enumerate(unsent, 1)]
         if not frame["resumed"]:
             self.numbers = {topic: len(messages) for topic, messages in self.outbox.items()}
         self.tell("welcome", resumed=frame["resumed"], node=frame["node"])
@@ -231,13 +236,20 @@ class Client:
         self.outbox[frame["topic"]] = [message for message in self.outbox.get(frame["topic"], []) if message[0] > frame["number"]]
 
     async def _on_refused(self, link, frame):
-        self.outbox[frame["topic"]] = [message for message in self.outbox.get(frame["topic"], []) if message[0] != frame["number"]]
-        self.tell("refused", topic=frame["topic"], number=frame["number"], code=frame["code"], message=frame["message"])
+        if link is not self.current:
+            return  # What was said on an older link is said again on this one.
+        topic, number = frame["topic"], frame["number"]
+        for message in self.outbox.get(topic, []):
+            if message[0] == number:
+                if not message[3]:
+                    self.tell("refused", topic=topic, number=number, code=frame["code"], message=frame["message"])
+                message[1], message[3] = None, True  # Its number is still to be settled: the node counts it when it has our answer.
+                await link.send({"type": "lost", "topic": topic, "from": number, "to": number})
 
     async def _on_expected(self, link, frame):
         topic, first = frame["topic"], frame["number"]
         rest = self._unacknowledged(topic, first)
-        held = rest[0]["number"] if rest else self.numbers.get(topic, 0) + 1
+        held = min((message[0] for message in self.outbox.get(topic, []) if message[0] >= first), default=self.numbers.get(topic, 0) + 1)
         lost = [{"type": "lost", "topic": topic, "from": first, "to": held - 1}] if held > first else []
         if link is self.current and lost + rest:
             await link.send(*lost, *rest)

@@ -197,7 +197,7 @@ export class Client {
     };
     const wire: Wire = new Wire(clock, codec, events, connectTimeoutMs);
     wire.number = number;
-    wire.ticket = ticket || undefined;
+    wire.ticket = ticket;
     this.#wires.set(number, wire);
     locate(settings, at ?? (slot ? this.#lastUrl : undefined), (urls) => this.#endpoints.pick(urls, clock.now(), settings.random), {
       found: ({ url, token }) => {
@@ -281,12 +281,13 @@ export class Client {
         return this.#answer(wire, frame);
       case 'ack':
         this.#holes.acknowledged(frame.topic, frame.number);
-        return this.#outbox.taken(frame.topic, frame.number);
+        return this.#outbox.taken(frame);
       case 'refused':
-        return this.#outbox.refused(frame.topic, frame.number, refusal(`message ${frame.number} on ${frame.topic}`, frame));
       case 'expected':
-        if (wire === this.#current()) this.#holes.expected(frame.topic, frame.number);
-        return;
+        // What an older link says of a message, the newest says again.
+        if (wire !== this.#current()) return;
+        if (frame.type === 'expected') return this.#holes.expected(frame.topic, frame.number);
+        return wire.send(this.#outbox.refused(frame));
       case 'reply':
         return this.#requests.replied(frame.number, frame.code, frame.message, frame.payload);
       case 'present':
@@ -318,7 +319,7 @@ export class Client {
 
   /** Messages and requests that go first on a link that was just welcomed. */
   #waiting({ resumed, numbers, messageBytes }: Welcome): ClientFrame[] {
-    if (resumed) for (const { topic, number } of numbers) this.#outbox.taken(topic, number);
+    if (resumed) for (const one of numbers) this.#outbox.taken(one);
     else for (const held of [this.#outbox, this.#requests]) held.restart((undecided) => this.#undecidedEvent.emit(undecided));
     return [...this.#outbox.frames(messageBytes), ...this.#requests.frames(true, messageBytes)];
   }

@@ -6,7 +6,7 @@ const REST_MS = 1_000;
 
 export class Holes {
   /** Topics filled just now, and the last number asked for since; 0: none. */
-  readonly #filled = new Map<string, { again: number }>();
+  readonly #asked = new Map<string, number>();
   readonly #clock: ClientClock;
   readonly #fill: (topic: string, number: number) => void;
 
@@ -16,28 +16,25 @@ export class Holes {
   }
 
   expected(topic: string, number: number): void {
-    const filled = this.#filled.get(topic);
-    if (filled) {
-      filled.again = number;
-      return;
-    }
-    const hole = { again: 0 };
-    this.#filled.set(topic, hole);
+    const isResting = this.#asked.has(topic);
+    this.#asked.set(topic, isResting ? number : 0);
+    if (isResting) return;
+    // May be of an earlier link: then the rest is shorter.
     this.#clock.after(REST_MS, () => {
-      if (this.#filled.get(topic) !== hole) return;
-      this.#filled.delete(topic);
-      if (hole.again) this.expected(topic, hole.again);
+      const again = this.#asked.get(topic);
+      this.#asked.delete(topic);
+      if (again) this.expected(topic, again);
     });
     this.#fill(topic, number);
   }
 
   /** What the node asked for meanwhile may have come. */
   acknowledged(topic: string, number: number): void {
-    const filled = this.#filled.get(topic);
-    if (filled && filled.again <= number) filled.again = 0;
+    const again = this.#asked.get(topic);
+    if (again && again <= number) this.#asked.set(topic, 0);
   }
 
   clear(): void {
-    this.#filled.clear();
+    this.#asked.clear();
   }
 }

@@ -27,7 +27,7 @@ export function checkName(name: string): void {
     throw new ClientError('badValue', `a name has 1 to ${frameLimits.nameChars} characters, not ${name.length}`);
 }
 
-/** A message or a request that waits for the fleet. It is settled once. */
+/** A message or a request that waits for the fleet. It is settled once; after that, settling it does nothing. */
 export interface Held<T> {
   /** 0 until it is sent for the first time. */
   number: number;
@@ -49,15 +49,17 @@ export class Allowance {
 
   /** Hands what waits to `keep`; what it takes is given back when that is resolved or rejected. Throws when there is no room. */
   hold<T>(payload: Payload, keep: (held: Held<T>) => void): Promise<T> {
-    const bytes = sizeOf(payload);
+    let messages = 1;
+    let bytes = sizeOf(payload);
     if (this.#messages < 1 || this.#bytes < bytes) throw new ClientError('full', `the outbox has room for ${this.#messages} messages, ${this.#bytes} bytes`);
     this.#messages--;
     this.#bytes -= bytes;
     const giving =
       <V>(settle: (value: V) => void) =>
       (value: V): void => {
-        this.#messages++;
+        this.#messages += messages;
         this.#bytes += bytes;
+        messages = bytes = 0;
         settle(value);
       };
     return new Promise((resolve, reject) => keep({ number: 0, payload, bytes, resolve: giving(resolve), reject: giving(reject) }));

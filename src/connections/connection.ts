@@ -36,9 +36,18 @@ export type Stage =
   | 'leaving'
   | 'closed';
 
+/** What every request touches stands first, and times are whole: together that is one line of the processor's cache. */
 export class Connection {
-  /** Handle in the registry's order; reused after close. */
+  /** Handle in the registry's order; reused after close. -1 unless it is counted, which is when its stage is `open`. */
   slot = -1;
+  /** Requests, streams or writes in progress. */
+  inProgress = 0;
+  requests = 0;
+  /** On the registry's clock, ms. */
+  lastReadAt = 0;
+  lastWriteAt = 0;
+  /** Told, when it is asked to go, so that the application ends long responses or streams by itself. */
+  onRetire: ((goodbye: Goodbye, connection: Connection) => void) | null = null;
   readonly id: number;
   protocol: Protocol;
   transport: Transport;
@@ -49,11 +58,6 @@ export class Connection {
   goodbye: Goodbye | null = null;
   /** On the registry's clock, ms. */
   readonly openedAt: number;
-  lastReadAt: number;
-  lastWriteAt: number;
-  requests = 0;
-  /** Requests, streams or writes in progress. */
-  inProgress = 0;
   user: string | null = null;
   /** What the application said of it; it may say so before the connection counts. */
   pinned = false;
@@ -62,8 +66,6 @@ export class Connection {
   ageSecond = 0;
   /** Its client can be told where to go. */
   directed = false;
-  /** Told, when it is asked to go, so that the application ends long responses or streams by itself. */
-  onRetire: ((goodbye: Goodbye, connection: Connection) => void) | null = null;
 
   constructor(id: number, transport: Transport, handle: unknown, now: number) {
     this.id = id;

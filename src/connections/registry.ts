@@ -78,7 +78,7 @@ export class Registry {
 
   /** A connection was accepted. It counts only once `admit` says that it asked for something real. */
   accept(transport: Transport, handle: unknown): Connection {
-    const connection = new Connection(this.#nextId++, transport, handle, this.#clock.now());
+    const connection = new Connection(this.#nextId++, transport, handle, this.#clock.turn());
     this.#fresh.add(connection);
     return connection;
   }
@@ -86,7 +86,7 @@ export class Registry {
   /** The first real request, finished handshake or byte: from now on it counts. Does nothing when it counts already. */
   admit(connection: Connection): void {
     if (connection.stage !== 'fresh') return;
-    const now = this.#clock.now();
+    const now = this.#clock.turn();
     const arrival = this.#arrival();
     this.#fresh.delete(connection);
     connection.stage = 'open';
@@ -114,43 +114,43 @@ export class Registry {
     connection.inProgress = 0;
     if (connection.stage !== 'open') return this.admit(connection);
     // Pins, rest and weight stay: they belong to the client, not to the protocol.
-    const now = this.#clock.now();
+    const now = this.#clock.turn();
     this.choice.asks(connection.slot, transport.manner === 'asks', now);
     this.choice.touch(connection.slot, now);
   }
 
   began(connection: Connection): void {
-    const now = this.#clock.now();
+    const now = this.#clock.turn();
     connection.lastReadAt = now;
-    if (connection.inProgress++ === 0 && connection.stage === 'open') this.choice.begin(connection.slot, now);
+    if (connection.inProgress++ === 0 && connection.slot !== -1) this.choice.begin(connection.slot, now);
   }
 
   ended(connection: Connection): void {
-    const now = this.#clock.now();
     // What began before the protocol changed is not the new protocol's.
     if (connection.inProgress === 0) return;
+    const now = this.#clock.turn();
     connection.lastWriteAt = now;
-    if (--connection.inProgress === 0 && connection.stage === 'open') this.choice.end(connection.slot, now);
+    if (--connection.inProgress === 0 && connection.slot !== -1) this.choice.end(connection.slot, now);
   }
 
   read(connection: Connection): void {
-    connection.lastReadAt = this.#clock.now();
+    connection.lastReadAt = this.#clock.turn();
     if (connection.stage === 'open') this.choice.touch(connection.slot, connection.lastReadAt);
   }
 
   wrote(connection: Connection): void {
-    connection.lastWriteAt = this.#clock.now();
+    connection.lastWriteAt = this.#clock.turn();
     if (connection.stage === 'open') this.choice.touch(connection.slot, connection.lastWriteAt);
   }
 
   pin(connection: Connection, pinned: boolean): void {
     connection.pinned = pinned;
-    if (connection.stage === 'open') this.choice.pin(connection.slot, pinned, this.#clock.now());
+    if (connection.stage === 'open') this.choice.pin(connection.slot, pinned, this.#clock.turn());
   }
 
   weigh(connection: Connection, weight: number): void {
     connection.weight = weight;
-    if (connection.stage === 'open') this.choice.weigh(connection.slot, weight, this.#clock.now());
+    if (connection.stage === 'open') this.choice.weigh(connection.slot, weight, this.#clock.turn());
   }
 
   /**
@@ -164,7 +164,7 @@ export class Registry {
     // Told already, with the head of this response: what is open now is to end as well, but not while its owner is still at it.
     if (stage === 'leaving' && goodbye !== null && listener !== null) queueMicrotask(() => transport.retire(connection, goodbye));
     if (stage !== 'open') return;
-    const now = this.#clock.now();
+    const now = this.#clock.turn();
     this.choice.asks(slot, listener === null, now);
     if (listener === null && connection.inProgress > 0) this.choice.begin(slot, now);
   }

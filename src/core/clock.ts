@@ -9,6 +9,8 @@ export interface Timer {
 export interface Clock {
   /** Milliseconds on a clock that never goes back. Only differences mean something. */
   now(): number;
+  /** The same in whole ms, as it was when this turn of the event loop first asked: for what is noted at every request. */
+  turn(): number;
   /** Milliseconds since 1970, for people, logs, and what is signed for other machines (tickets, slots). May jump; decides nothing else. */
   wallTime(): number;
   /** Runs `task` once, `delayMs` from now. */
@@ -37,6 +39,10 @@ export class VirtualClock implements Clock {
   }
 
   now(): number {
+    return this.#now;
+  }
+
+  turn(): number {
     return this.#now;
   }
 

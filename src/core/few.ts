@@ -8,6 +8,10 @@ export class Few<T> {
     return this.#more?.size ?? (this.#one === null ? 0 : 1);
   }
 
+  has(item: T): boolean {
+    return this.#more?.has(item) ?? this.#one === item;
+  }
+
   add(item: T): void {
     if (this.#more !== null) this.#more.add(item);
     else if (this.#one === null) this.#one = item;

@@ -1,8 +1,18 @@
 // The real clock. Timers do not keep the process alive: what serves connections does.
 import type { Clock, Timer } from '../core/clock.ts';
 
+/** When this turn of the event loop began, as far as anybody asked; null: nobody has yet. */
+let turnedAt: number | null = null;
+
+const turnOver = (): void => void (turnedAt = null);
+
 export const realClock: Clock = {
   now: () => performance.now(),
+  turn: () => {
+    if (turnedAt !== null) return turnedAt;
+    setImmediate(turnOver);
+    return (turnedAt = Math.floor(performance.now()));
+  },
   wallTime: () => Date.now(),
   after: (delayMs, task) => timer(setTimeout(task, delayMs)),
   every: (intervalMs, task) => repeating(setInterval(task, intervalMs)),

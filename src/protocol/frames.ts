@@ -57,7 +57,7 @@ export type ClientFrame =
       readonly payload: Payload;
       readonly again?: boolean | undefined;
     }
-  /** The client no longer holds its messages `from`..`to` on this topic. */
+  /** The client no longer holds its messages `from`..`to` on this topic, or knows that they were refused. */
   | { readonly type: 'lost'; readonly topic: string; readonly from: number; readonly to: number }
   /** Who is there? Answered with `present`. */
   | { readonly type: 'presence'; readonly topic: string }
@@ -102,7 +102,7 @@ export type ServerFrame =
   | { readonly type: 'ack'; readonly topic: string; readonly number: number }
   /** A hole: the next number must be `number`. Send again from there, or say what is lost. */
   | { readonly type: 'expected'; readonly topic: string; readonly number: number }
-  /** A publish was refused for good by the application or a limit; its number counts as taken. */
+  /** A publish was refused for good by the application or a limit; answered with `lost`. */
   | { readonly type: 'refused'; readonly topic: string; readonly number: number; readonly code: number; readonly message: string }
   /** `payload` is absent where the reply has no data. Codes follow HTTP: 200 done, 400..., 500.... */
   | { readonly type: 'reply'; readonly number: number; readonly code: number; readonly message: string; readonly payload?: Payload | undefined }

@@ -22,8 +22,10 @@ const utf8 = new TextEncoder();
 /** A byte order mark is a character like any other. */
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Shorter text is read and written by hand, as long as it is ASCII: calling into the engine takes longer. */
+/** Shorter text is written by hand, as long as it is ASCII: calling into the engine takes longer. */
 const SHORT = 256;
+/** The same for what is read, where each character makes the string a longer chain that has to be joined. */
+const SHORT_READ = 12;
 /** Messages are views of a shared slab, as memory of their own would take longer than writing them. A large one is copied out. */
 const SLAB_BYTES = 8_192;
 /** Less than this is not begun with. */
@@ -206,7 +208,7 @@ class Reader {
     const begin = this.#take(this.number());
     const bytes = this.#bytes;
     const end = this.#at;
-    if (end - begin <= SHORT) {
+    if (end - begin <= SHORT_READ) {
       let text = '';
       let i = begin;
       for (; i < end && bytes[i] < 0x80; i++) text += String.fromCharCode(bytes[i]);
@@ -254,11 +256,31 @@ function absent({ kind, isList }: Field, isTrusted: boolean): unknown {
   return scalar(kind, '', isTrusted);
 }
 
-function readShape(reader: Reader, { fields, isChoice }: Shape, isTrusted: boolean, into: Values = {}): Values {
+const fieldsByNumber = new Map<Shape, ReadonlyMap<number, Field>>();
+
+function byNumberOf(shape: Shape): ReadonlyMap<number, Field> {
+  const known = fieldsByNumber.get(shape);
+  if (known !== undefined) return known;
+  const numbers = shape.fields.flatMap((field): [number, Field][] =>
+    field.kind === 'payload'
+      ? [
+          [field.number, field],
+          [field.number + 1, field],
+        ]
+      : [[field.number, field]],
+  );
+  const made = new Map(numbers);
+  fieldsByNumber.set(shape, made);
+  return made;
+}
+
+function readShape(reader: Reader, shape: Shape, isTrusted: boolean, into: Values = {}): Values {
+  const { fields, isChoice } = shape;
+  const byNumber = byNumberOf(shape);
   let chosen: string | undefined;
   while (!reader.isDone) {
     const { number, wire } = reader.tag();
-    const field = fields.find((one) => number === one.number || (one.kind === 'payload' && number === one.number + 1));
+    const field = byNumber.get(number);
     if (field === undefined) {
       reader.skip(wire);
       continue;

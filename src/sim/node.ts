@@ -261,6 +261,10 @@ class PausableClock implements Clock {
     return this.#clock.now();
   }
 
+  turn(): number {
+    return this.#clock.turn();
+  }
+
   wallTime(): number {
     return this.#clock.wallTime() + this.skewMs;
   }

@@ -61,6 +61,7 @@ export class PlainSockets {
     this.#ports = ports;
     this.#transport = attachFrameSockets<Client>(ports.transport, {
       message: ({ owner }, message) => void (owner !== null && this.#message(owner, message)),
+      allHeard: () => {},
       pinged: () => {},
       drained: () => {},
       closed: ({ owner }, code) => void (owner !== null && this.#closed(owner, code)),

@@ -157,6 +157,60 @@ describe('a subscription', () => {
   });
 });
 
+describe('what is refused', () => {
+  test('rejects with the code, is answered with lost, and leaves the others alone', async () => {
+    const stage = Stage.open();
+    const lost: unknown[] = [];
+    stage.client.onLost((what) => lost.push(what));
+    const refused = stage.client.publish('a', 1);
+    const next = stage.client.publish('a', 2);
+    stage.link.sent();
+    stage.link.say({ type: 'refused', topic: 'a', number: 1, code: 403, message: 'no' });
+    await assert.rejects(refused, { code: 'refused', status: 403 });
+    assert.deepEqual(stage.link.sent(), [{ type: 'lost', topic: 'a', from: 1, to: 1 }]);
+    // The node may have missed the number before it heard that.
+    stage.link.say({ type: 'expected', topic: 'a', number: 1 });
+    assert.deepEqual(numbers(stage.link.sent()), ['lost', 'a2']);
+    stage.link.break();
+    stage.nextLink();
+    stage.link.welcome({ resumed: true, numbers: [] });
+    assert.deepEqual(numbers(stage.link.sent()), ['lost', 'a2']);
+    stage.link.say({ type: 'ack', topic: 'a', number: 2 });
+    await next;
+    stage.link.say({ type: 'expected', topic: 'a', number: 3 });
+    assert.deepEqual(stage.link.sent(), []);
+    assert.deepEqual(lost, [], 'the application heard of it as refused');
+  });
+
+  test('on a link that another has replaced is not decided, as the new node says it again', async () => {
+    const stage = Stage.open();
+    const published = stage.client.publish('a', 1);
+    const old = stage.link;
+    old.say({ type: 'move', url: 'ws://b/', ticket: 'k', withinMs: 5_000 });
+    stage.nextLink();
+    stage.link.welcome({ resumed: true, numbers: [] });
+    old.say({ type: 'refused', topic: 'a', number: 1, code: 403, message: 'no' });
+    stage.link.say({ type: 'ack', topic: 'a', number: 1 });
+    await published;
+  });
+
+  test('is not undecided when the session is over after that, and gives its room back once', async () => {
+    const stage = Stage.open([], { outboxMessages: 1 });
+    const told: unknown[] = [];
+    stage.client.onUndecided((what) => told.push(what));
+    const refused = stage.client.publish('a', 1);
+    stage.link.say({ type: 'refused', topic: 'a', number: 1, code: 403, message: 'no' });
+    await assert.rejects(refused, { code: 'refused' });
+    stage.link.break();
+    stage.nextLink();
+    stage.link.welcome({ resumed: false });
+    assert.deepEqual(told, []);
+    quiet(stage.client.publish('a', 2));
+    await assert.rejects(stage.client.publish('a', 3), { code: 'full' });
+    assert.deepEqual(numbers(stage.link.sent()), ['a1']);
+  });
+});
+
 describe('what is published', () => {
   test('is numbered per topic, and resolves with the ack that covers it', async () => {
     const stage = Stage.open();
@@ -226,18 +280,6 @@ describe('what is published', () => {
     stage.link.say({ type: 'expected', topic: 'a', number: 4 }, { type: 'ack', topic: 'a', number: 5 });
     stage.clock.advance(1_000);
     assert.deepEqual(stage.link.sent(), []);
-  });
-
-  test('and refused rejects with the code, is not sent again, and leaves the others alone', async () => {
-    const stage = Stage.open();
-    const refused = stage.client.publish('a', 1);
-    quiet(stage.client.publish('a', 2));
-    stage.link.say({ type: 'refused', topic: 'a', number: 1, code: 403, message: 'no' });
-    await assert.rejects(refused, { code: 'refused', status: 403 });
-    stage.link.break();
-    stage.nextLink();
-    stage.link.welcome({ resumed: true, numbers: [{ topic: 'a', number: 1 }] });
-    assert.deepEqual(numbers(stage.link.sent()), ['a2']);
   });
 
   test('is bounded in number and bytes, and every end gives its room back', async () => {

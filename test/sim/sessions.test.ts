@@ -57,6 +57,13 @@ const canaries: readonly Canary[] = [
     seed: 14,
   },
   {
+    name: 'the node takes the number of what it refuses before the client has heard of that',
+    file: 'server/sessions/session.js',
+    from: 'if (this.#missed.refuse(topic, number))',
+    to: 'void this.#host.skip(this, streamOf(topic, null), { from: number, to: number }); if (this.#missed.refuse(topic, number))',
+    seed: 62,
+  },
+  {
     name: 'the node takes a stream of which it heard nothing for complete',
     file: 'server/hub/live-stream.js',
     from: /(verify\(top\) \{\s+const state = this\.#state;)/,

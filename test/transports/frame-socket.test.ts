@@ -1,19 +1,23 @@
 // Frame sockets against the client of `ws` and against clients by hand: messages, pings, goodbyes from either side, and ends without one.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { connect, type AddressInfo, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { FrameSocket, type FrameRules } from '../../src/connections/transports/frame-socket.ts';
 import { acceptance, readHandshake } from '../../src/connections/transports/websocket-handshake.ts';
 import { VirtualClock } from '../../src/core/clock.ts';
 import { until } from '../engines/until.ts';
+import { cert, key } from './certificate.ts';
 import { frame, handshake, Opcode, RawClient } from './raw-websocket.ts';
 
 interface Seen {
   readonly frames: FrameSocket<Seen>;
   readonly messages: (string | Buffer)[];
+  chunks: number;
   pings: number;
   drains: number;
   readonly rules: string[];
@@ -27,6 +31,7 @@ const rules: FrameRules<Seen> = {
   maxBytes: MAX,
   events: {
     message: ({ owner }, message) => void owner?.messages.push(message),
+    allHeard: ({ owner }) => void (owner !== null && owner.chunks++),
     pinged: ({ owner }) => void (owner !== null && owner.pings++),
     drained: ({ owner }) => void (owner !== null && owner.drains++),
     failed: ({ owner }, rule) => void owner?.rules.push(rule),
@@ -38,16 +43,17 @@ let server: Server;
 let port: number;
 const all: Seen[] = [];
 
+const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+  const read = readHandshake(request);
+  assert.ok(read.kind === 'handshake');
+  socket.write(acceptance(read.key, null));
+  const frames = new FrameSocket<Seen>(socket as Socket, head, rules);
+  frames.owner = { frames, messages: [], chunks: 0, pings: 0, drains: 0, rules: [], code: null };
+  all.push(frames.owner);
+};
+
 before(async () => {
-  server = createServer();
-  server.on('upgrade', (request, socket, head) => {
-    const read = readHandshake(request);
-    assert.ok(read.kind === 'handshake');
-    socket.write(acceptance(read.key, null));
-    const frames = new FrameSocket<Seen>(socket as Socket, head, rules);
-    frames.owner = { frames, messages: [], pings: 0, drains: 0, rules: [], code: null };
-    all.push(frames.owner);
-  });
+  server = createServer().on('upgrade', onUpgrade);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   port = (server.address() as AddressInfo).port;
@@ -98,7 +104,7 @@ test('what came with the request is heard', async () => {
   const before = all.length;
   socket.write(Buffer.concat([Buffer.from(handshake), frame(Opcode.text, 'early')]));
   await until('it is heard', () => all.length > before && last().messages.length === 1);
-  assert.deepEqual(last().messages, ['early']);
+  assert.deepEqual([last().messages, last().chunks], [['early'], 1]);
   socket.destroy();
 });
 
@@ -197,4 +203,22 @@ test('whoever waits to write is told when there is room again', async () => {
   raw.socket.resume();
   await until('it drained', () => seen.drains > 0);
   raw.socket.destroy();
+});
+
+test('all of it over TLS', async () => {
+  const secure = createTlsServer({ cert, key }).on('upgrade', onUpgrade);
+  secure.listen(0, '127.0.0.1');
+  await once(secure, 'listening');
+  const ws = new WebSocket(`wss://127.0.0.1:${(secure.address() as AddressInfo).port}`, { rejectUnauthorized: false, perMessageDeflate: false });
+  await once(ws, 'open');
+  const seen = last();
+  const large = 'ä'.repeat(MAX / 2);
+  ws.send(large);
+  ws.ping('abc');
+  assert.equal(String((await once(ws, 'pong'))[0]), 'abc');
+  assert.deepEqual(seen.messages, [large]);
+  seen.frames.close(1012, 'restart');
+  assert.deepEqual(await closeOf(ws), [1012, 'restart']);
+  await until('the server knows', () => seen.code === 1012);
+  secure.close();
 });

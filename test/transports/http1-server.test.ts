@@ -281,3 +281,48 @@ test('requests of HTTP/2 that the application hands on to this server are not co
   client.destroy();
   attachment.detach();
 });
+
+test('what is no socket and has no goodbye to say is ended as Node ends it; what others put on it stays', async () => {
+  const server = http.createServer(ok);
+  const fixture = ports();
+  const attachment = attachHttp1(server, fixture);
+  for (const kind of ['a plain stream', 'one with an end of its own']) {
+    let written = '';
+    let ends = 0;
+    const stream = new Duplex({
+      read: () => {},
+      write: (chunk: Buffer, _, done) => {
+        written += chunk.toString();
+        done();
+      },
+    });
+    const end = stream.end.bind(stream);
+    if (kind !== 'a plain stream') Object.assign(stream, { end: () => (ends++, end()) });
+    server.emit('connection', stream);
+    stream.push(get('/', 'Connection: close'));
+    await until(() => stream.writableEnded, 'the stream to be ended');
+    assert.match(written, /Connection: close[^]*ok$/);
+    if (kind !== 'a plain stream') assert.ok(ends > 0, 'its own end was called');
+    stream.push(null);
+    await until(() => fixture.registry.count === 0, 'the end');
+  }
+  attachment.detach();
+});
+
+test('a socket that says goodbye keeps the shape that all have: no method is put on it when it ends', async (t) => {
+  const { open, server } = await serve(t, ok, { lifetime: { maxRequests: 2 } });
+  const keys: string[][] = [];
+  server.on('request', (_, response) => {
+    const socket = response.socket as unknown as Record<string, unknown>;
+    const list = (): number => keys.push(Object.keys(socket).filter((key) => typeof socket[key] === 'function'));
+    list();
+    response.on('close', list);
+  });
+  const client = await open();
+  await client.send(get('/')).answered(1);
+  await client.send(get('/')).answered(2);
+  assert.equal(await client.ended(), 'fin');
+  await until(() => keys.length === 4, 'both responses to be over');
+  assert.ok(keys[0].includes('destroySoon'));
+  for (const now of keys) assert.deepEqual(now, keys[0]);
+});

@@ -46,6 +46,7 @@ test('a late timer gives at most one round at once', () => {
   const real = new VirtualClock();
   const clock = {
     now: () => now,
+    turn: () => now,
     wallTime: () => now,
     after: real.after.bind(real),
     every: (_: number, task: () => void) => ((tick = task), { cancel: () => {} }),

@@ -8,6 +8,8 @@ import { closeFrame, controlFrame, Opcode, readClose, readFrames, WebSocketCode,
 /** What happens to the sockets of one server. One object for all of them. */
 export interface FrameEvents<Owner> {
   message(from: FrameSocket<Owner>, message: string | Buffer): void;
+  /** All messages that came at once were handed over. */
+  allHeard(from: FrameSocket<Owner>): void;
   /** It was answered. */
   pinged(from: FrameSocket<Owner>): void;
   /** What was written has gone. */
@@ -111,6 +113,14 @@ export class FrameSocket<Owner> implements FrameSink {
     this.socket.destroy();
   }
 
+  read(chunk: Buffer): void {
+    try {
+      readFrames(this, chunk);
+    } finally {
+      this.#rules.events.allHeard(this);
+    }
+  }
+
   heard(message: string | Buffer): void {
     if (!this.isMuted) this.#rules.events.message(this, message);
   }
@@ -166,7 +176,7 @@ export class FrameSocket<Owner> implements FrameSink {
 
 function onData(this: Carrier, chunk: Buffer): void {
   const line = this[key];
-  if (line !== undefined && !line.isDeaf) readFrames(line, chunk);
+  if (line !== undefined && !line.isDeaf) line.read(chunk);
 }
 
 function onEnd(this: Carrier): void {

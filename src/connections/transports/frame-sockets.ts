@@ -24,6 +24,7 @@ export function attachFrameSockets<Owner>(ports: TransportPorts, events: Omit<Fr
         events.closed(from, code);
       },
       failed: (from, rule) => transport.failed(from, rule),
+      allHeard: (from) => events.allHeard(from),
       pinged: (from) => events.pinged(from),
       drained: (from) => events.drained(from),
     },

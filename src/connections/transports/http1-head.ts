@@ -17,6 +17,15 @@ export function worthAsking(response: ServerResponse, given: GivenHeaders): bool
   return type === undefined || !String(type).startsWith('text/event-stream');
 }
 
+/**
+ * Whether the handler leaves it to Node what the head says about the connection; then Node need only be told, which is cheaper
+ * than handing it headers. It keeps for itself whether the header was removed: one that cannot tell has the headers handed to it.
+ */
+export function saysNothing(response: ServerResponse, given: GivenHeaders): boolean {
+  if (given !== undefined || response.hasHeader('connection') || response.hasHeader('keep-alive')) return false;
+  return (response as { _removedConnection?: boolean })._removedConnection === false;
+}
+
 /** The same headers saying that the connection ends. The handler's own are left as they are. */
 export function closing(given: GivenHeaders): GivenHeaders {
   if (!Array.isArray(given)) {

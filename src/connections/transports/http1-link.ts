@@ -8,7 +8,7 @@ import { lifespan, verdict, type Lifespan } from '../../core/lifetime.ts';
 import type { Connection } from '../connection.ts';
 import type { TransportPorts } from '../ports.ts';
 import { linkTo } from '../socket-link.ts';
-import { closing, worthAsking, type GivenHeaders } from './http1-head.ts';
+import { closing, saysNothing, worthAsking, type GivenHeaders } from './http1-head.ts';
 
 /** A client that disappears without a word is found by TCP itself: the first probe goes out after this, ms. */
 const TCP_KEEP_ALIVE_MS = 60_000;
@@ -35,17 +35,22 @@ export const linkOf = (socket: Socket): Link | undefined => (socket as Linked)[k
 export const linkOfResponse = (response: ServerResponse): Link | undefined => (response as Linked)[key];
 
 export class Link {
-  readonly socket: Socket;
   readonly connection: Connection;
-  readonly #ports: TransportPorts;
-  readonly #span: Lifespan;
-  /** The response to the last request that was parsed, until it is sent. */
+  /**
+   * Of several responses in progress, the one to the request that was parsed last; then also the one with the goodbye. Null
+   * where there is only one: an old object that points to a new one at every request is what garbage collection pays for.
+   */
   #last: ServerResponse | null = null;
   /** The last response says, or is going to say, that it is the last: what is asked after it is not answered. */
-  #closing = false;
+  closing = false;
+  readonly #ports: TransportPorts;
+  readonly #span: Lifespan;
+  readonly socket: Socket;
   #passedOver = 0;
   #discarded = 0;
   #linger: Timer | null = null;
+  /** Its half of the connection is closed. */
+  ended = false;
 
   constructor(socket: Socket, connection: Connection, ports: TransportPorts) {
     this.socket = socket;
@@ -57,13 +62,17 @@ export class Link {
     // A listener of 'close' would cost 190 bytes per idle socket. A Duplex made from options has a `_destroy` of its own.
     if (Object.hasOwn(socket, '_destroy')) socket.on('close', onSocketClose);
     else socket._destroy = destroy;
+    // Now, and on all: a socket that gets its own when it ends has another shape than the rest, and all that Node does with
+    // sockets is slower from then on. What somebody else put on the socket stays.
+    if (!Object.hasOwn(socket, 'destroySoon')) socket.destroySoon = destroySoon;
+    if (!Object.hasOwn(socket, 'end')) socket.end = end;
     // What users hand to `server.emit('connection')` may be any Duplex.
     if (typeof socket.setKeepAlive === 'function') socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
   }
 
   /** A request was parsed. False: it came after the goodbye; the client sees that and asks again elsewhere. */
   takes(request: IncomingMessage): boolean {
-    if (!this.#closing) return true;
+    if (!this.closing) return true;
     this.#discard();
     request.resume();
     return false;
@@ -71,18 +80,20 @@ export class Link {
 
   /** A real request, which goes on to the application. */
   serve(response: ServerResponse): void {
-    this.#ports.registry.admit(this.connection);
-    this.connection.requests++;
+    const { connection } = this;
+    if (connection.slot === -1) this.#ports.registry.admit(connection);
+    connection.requests++;
     this.follow(response);
     response.writeHead = writeHead;
   }
 
   /** Keeps account of a response from now to its end. */
   follow(response: ServerResponse): void {
-    this.#ports.registry.began(this.connection);
-    this.#last = response;
+    const { connection } = this;
+    this.#ports.registry.began(connection);
+    if (connection.inProgress > 1) this.#last = response;
     (response as Linked)[key] = this;
-    response.on('finish', onResponseFinish);
+    response.detachSocket = detachSocket;
   }
 
   /**
@@ -90,7 +101,7 @@ export class Link {
    * taken its hands off the socket all the same.
    */
   upgrade(claimed: boolean): boolean {
-    if (this.#closing) {
+    if (this.closing) {
       this.#discard();
       this.socket.on('error', onDiscardedError);
       this.socket.resume();
@@ -108,27 +119,32 @@ export class Link {
   /** A response was handed to the socket, all of it. */
   finished(response: ServerResponse): void {
     const { connection } = this;
-    if (!this.#closing && this.#last === response) this.#last = null;
+    if (!this.closing && this.#last === response) this.#last = null;
     // Whoever adopted the connection keeps its own account.
-    if (connection.protocol !== 'http1') return;
+    if (connection.handle !== this.socket) return;
     const { registry } = this.#ports;
-    if (connection.inProgress === 1 && connection.onRetire !== null) registry.onRetire(connection, null);
+    if (connection.onRetire !== null && connection.inProgress === 1) registry.onRetire(connection, null);
     registry.ended(connection);
+  }
+
+  /** Nothing speaks for an end, and one response is in progress at most: so it is nearly always, and there is no more to find out. */
+  get goesOn(): boolean {
+    return !this.closing && this.#last === null && !this.#hasReason();
   }
 
   /** Whether the head of `response`, which is about to be written, must say that the connection ends. */
   endsWith(response: ServerResponse, given: GivenHeaders): boolean {
-    const last = this.#last;
-    if (this.#closing) return last === response;
-    if (last === null) return false;
+    if (this.closing) return this.#last === response;
+    const last = this.#last ?? response;
     // The close must not stand on a response while a later one is owed. A client that always has a further request under
     // way would never be told, so in the end the last one of the moment is chosen, and what comes after it not answered.
-    if (last === response) this.#passedOver = 0;
+    if (last === response) this.#passedOver &&= 0;
     else if (++this.#passedOver < PASSED_OVER || last.headersSent) return false;
-    // Nearly always there is no reason. Only with one are the request's headers looked at: Node parses them when asked.
+    // Only with a reason are the request's headers looked at: Node parses them when asked.
     if (!this.#hasReason() || !isReceived(last.req) || !this.#isOver(last, last === response ? given : undefined)) return false;
-    this.#closing = true;
-    this.socket.destroySoon = destroySoon;
+    this.closing = true;
+    this.#last = last;
+    if (this.socket.destroySoon !== destroySoon) this.socket.destroySoon = destroySoon;
     return last === response;
   }
 
@@ -141,7 +157,7 @@ export class Link {
     const { clock, limits } = this.#ports;
     if (socket.destroyed) return;
     socket.end();
-    socket.end = endAgain;
+    this.ended = true;
     // A small body that is not here yet has the time that an idle connection has: its request was taken.
     const waitMs = this.#last?.req.complete === false ? limits.idleMs : limits.lingerMs;
     this.#linger ??= clock.after(waitMs, () => socket.destroy());
@@ -158,7 +174,7 @@ export class Link {
     const { socket } = this;
     linkTo(socket, undefined);
     // `destroy` stays and finds nobody to tell; a goodbye that was said is still carried out.
-    if (!this.#closing) {
+    if (!this.closing) {
       socket.off('close', onSocketClose);
       (socket as Linked)[key] = undefined;
     }
@@ -166,8 +182,8 @@ export class Link {
   }
 
   #hasReason(): boolean {
-    const { stage, onRetire } = this.connection;
-    return stage !== 'open' || onRetire !== null || !this.#ports.retirement.isCalm || this.#due() !== null;
+    const { slot, onRetire } = this.connection;
+    return slot === -1 || onRetire !== null || !this.#ports.retirement.isCalm || this.#due() !== null;
   }
 
   /** What the connection's own lifetime says. */
@@ -181,6 +197,7 @@ export class Link {
     const { connection } = this;
     const { registry, retirement } = this.#ports;
     // An application that ends its stream when it is told: with the stream the connection is to end.
+    if (connection.stage === 'closed') return false;
     if (connection.stage === 'leaving' || connection.onRetire !== null) return true;
     if (connection.stage !== 'open' || !worthAsking(last, given)) return false;
     const goodbye = retirement.ask(connection.slot, this.#due());
@@ -208,26 +225,40 @@ type Head = (this: ServerResponse, status: number, reason?: unknown, headers?: u
 /** Put on each response; Node calls it as late as when the first byte is about to be written. */
 function writeHead(this: ServerResponse, status: number, reason?: unknown, headers?: unknown): ServerResponse {
   const { writeHead: original } = Object.getPrototypeOf(this) as { writeHead: Head };
-  const given = (typeof reason === 'string' ? headers : (headers ?? reason)) as GivenHeaders;
+  const link = linkOfResponse(this);
   // A second head is refused by Node; a 1xx is not the answer yet.
-  const isAnswer = !this.headersSent && !(status < 200);
-  if (!isAnswer || linkOfResponse(this)?.endsWith(this, given) !== true) return original.call(this, status, reason, headers);
+  if (link === undefined || link.goesOn || this.headersSent || status < 200) return original.call(this, status, reason, headers);
+  const given = (typeof reason === 'string' ? headers : (headers ?? reason)) as GivenHeaders;
+  if (!link.endsWith(this, given)) return original.call(this, status, reason, headers);
+  if (saysNothing(this, given)) {
+    this.shouldKeepAlive = false;
+    return original.call(this, status, reason, headers);
+  }
   this.removeHeader('Keep-Alive');
   return original.call(this, status, typeof reason === 'string' ? reason : undefined, closing(given));
 }
 
-function onResponseFinish(this: ServerResponse): void {
+/** Put on each response, too: Node calls it when all of it is with the socket. A second listener of 'finish' costs five times as much. */
+function detachSocket(this: ServerResponse, socket: Socket): void {
   linkOfResponse(this)?.finished(this);
+  const { detachSocket: original } = Object.getPrototypeOf(this) as { detachSocket: (this: ServerResponse, socket: Socket) => void };
+  original.call(this, socket);
 }
 
 /** Node ends the socket once more when the client has; on one that is ended it would make an error that nobody sees, for 10 us. */
-function endAgain(this: Socket, ...given: unknown[]): Socket {
-  const { end } = Object.getPrototypeOf(this) as { end: (this: Socket, ...given: unknown[]) => Socket };
-  return given.length === 0 ? this : end.apply(this, given);
+function end(this: Socket, ...given: unknown[]): Socket {
+  if (given.length === 0 && linkOf(this)?.ended === true) return this;
+  const { end: original } = Object.getPrototypeOf(this) as { end: (this: Socket, ...given: unknown[]) => Socket };
+  return original.apply(this, given);
 }
 
 function destroySoon(this: Socket): void {
-  linkOf(this)?.linger();
+  const link = linkOf(this);
+  if (link?.closing === true) return link.linger();
+  const { destroySoon: original } = Object.getPrototypeOf(this) as { destroySoon?: (this: Socket) => void };
+  // What is no socket has none; Node then ends it.
+  if (original === undefined) this.end();
+  else original.call(this);
 }
 
 type Destroy = (this: Socket, error: Error | null, done: (error?: Error | null) => void) => void;

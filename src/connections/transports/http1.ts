@@ -70,7 +70,8 @@ class Http1Transport implements Transport {
     this.#opening = server instanceof TlsServer ? 'secureConnection' : 'connection';
     const { emit } = server as { emit: Emit };
     this.#emit = emit;
-    this.#hook = (event, ...args) => (this.#passes(event, args) ? emit.call(server, event, ...args) : true);
+    // The list of arguments is only ever spread: then none is made, which at every request would be dear.
+    this.#hook = (event, ...args) => (this.#passes(event, args[0], args[1]) ? emit.call(server, event, ...args) : true);
     server.emit = this.#hook;
   }
 
@@ -111,18 +112,18 @@ class Http1Transport implements Transport {
   }
 
   /** Sees each event before the application does. False: the application is not to see it. */
-  #passes(event: string | symbol, args: unknown[]): boolean {
+  #passes(event: string | symbol, first: unknown, second: unknown): boolean {
     if (!this.#attached) return true;
     switch (event) {
       case 'request':
       case 'checkContinue':
       case 'checkExpectation':
-        return this.#requested(args[0] as IncomingMessage, args[1] as ServerResponse);
+        return this.#requested(first as IncomingMessage, second as ServerResponse);
       case 'upgrade':
       case 'connect':
-        return this.#link(args[1] as Socket)?.upgrade(this.#isClaimed(pathOf((args[0] as IncomingMessage).url ?? ''))) ?? true;
+        return this.#link(second as Socket)?.upgrade(this.#isClaimed(pathOf((first as IncomingMessage).url ?? ''))) ?? true;
       case this.#opening:
-        this.#link(args[0] as Socket);
+        this.#link(first as Socket);
         return true;
       default:
         return true;
@@ -150,7 +151,9 @@ class Http1Transport implements Transport {
   }
 
   #isClaimed(path: string): boolean {
-    for (const claims of this.#ports.claims) if (claims(path)) return true;
+    const { claims } = this.#ports;
+    if (claims.size === 0) return false;
+    for (const claim of claims) if (claim(path)) return true;
     return false;
   }
 

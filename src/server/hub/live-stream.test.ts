@@ -205,6 +205,25 @@ test('who reads too slowly gets nothing until it has room, and then everything f
   assert.deepEqual([slow.seen, slow.gaps, slow.errors], [['1', '2', '3', '4'], 0, []]);
 });
 
+test('who comes while a large audience is served row by row gets what comes from then on, and the others miss nothing', async () => {
+  const { append, follow, settle } = world();
+  const many = Array.from({ length: 400 }, () => follow({ history: 0 }));
+  await settle();
+  for (const text of ['1', '2', '3']) {
+    const appended = append(text);
+    many.push(follow({ history: 0 }));
+    await appended;
+    many.push(follow({ history: 0 }));
+  }
+  await settle();
+  assert.deepEqual(
+    many.flatMap(({ errors }) => errors),
+    [],
+  );
+  assert.ok(many.slice(0, 400).every(({ seen }) => seen.join() === '1,2,3'));
+  assert.ok(many.every(({ seen, position }) => '1,2,3'.endsWith(seen.join()) && position?.offset === 3));
+});
+
 test('while the engine does not answer nothing is told, and then everything', async () => {
   const { append, follow, settle, faults } = world();
   faults.answers = false;

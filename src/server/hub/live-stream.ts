@@ -6,7 +6,8 @@ import { Few } from '../../core/few.ts';
 import type { Log } from '../../core/log.ts';
 import type { Entry, Page, Streams, Tail, TailListener } from '../../engine/streams.ts';
 import type { Position, Start } from '../../protocol/frames.ts';
-import { follows, publications, type Follower, type Packed, type Packer } from './follower.ts';
+import { follows, type Follower } from './follower.ts';
+import { Packs, Spread } from './spread.ts';
 
 export interface LiveStreamPorts {
   readonly streams: Streams;
@@ -49,7 +50,8 @@ export class LiveStream {
   readonly #live = new Few<Follower>();
   /** Null while nobody is behind. */
   #behind: Map<Follower, Behind> | null = null;
-  #burst: Entry[] | null = null;
+  /** Null while all who are live have everything. */
+  #spread: Spread | null = null;
   #state: State = { kind: 'opening' };
   #tail: Tail | null = null;
   #pumping = false;
@@ -154,21 +156,30 @@ export class LiveStream {
   #ingest(state: State & { kind: 'open' }, entry: Entry): void {
     state.position = entry;
     if (this.#live.size === 0) return;
-    if (this.#burst !== null) return void this.#burst.push(entry);
-    this.#burst = [entry];
-    this.#ports.defer(() => this.#flush());
+    if (this.#spread !== null) {
+      if (!this.#spread.add(entry)) this.#flush();
+      return;
+    }
+    const spread = new Spread(this.topic, this.#live, (follower, next) => this.#stall(follower, next));
+    spread.add(entry);
+    this.#spread = spread;
+    this.#spreadLater(spread);
   }
 
-  /** Hands what has come to everybody who is live. */
-  #flush(): void {
-    const entries = this.#burst;
-    if (entries === null) return;
-    this.#burst = null;
-    const packs = new Packs(this.topic, entries);
-    this.#live.forEach((follower) => {
-      if (follower.ready()) follower.write(packs.for(follower.packer));
-      else this.#stall(follower, entries[0]);
+  /** Row after row, a turn for each. */
+  #spreadLater(spread: Spread): void {
+    this.#ports.defer(() => {
+      if (this.#spread !== spread) return;
+      if (spread.turn()) this.#spread = null;
+      else this.#spreadLater(spread);
     });
+  }
+
+  /** Hands what has come to everybody who is live, now. */
+  #flush(): void {
+    const spread = this.#spread;
+    this.#spread = null;
+    spread?.finish();
   }
 
   /** It reads too slowly: from here on it reads from the history, when it can. */
@@ -363,28 +374,5 @@ export class LiveStream {
     else log.debug({ stream: this.name, reason: error.message }, 'a stream cannot be read now');
     this.#retry?.cancel();
     this.#retry = clock.after(RETRY_MS, again);
-  }
-}
-
-/** The same entries in the form of each kind of link, made when first asked for. */
-class Packs {
-  readonly #topic: string;
-  readonly #entries: readonly Entry[];
-  #only: { readonly packer: Packer; readonly packed: Packed } | null = null;
-  #more: Map<Packer, Packed> | null = null;
-
-  constructor(topic: string, entries: readonly Entry[]) {
-    this.#topic = topic;
-    this.#entries = entries;
-  }
-
-  for(packer: Packer): Packed {
-    if (this.#only?.packer === packer) return this.#only.packed;
-    const known = this.#more?.get(packer);
-    if (known !== undefined) return known;
-    const packed = packer.pack(publications(this.#topic, this.#entries));
-    if (this.#only === null) this.#only = { packer, packed };
-    else (this.#more ??= new Map<Packer, Packed>()).set(packer, packed);
-    return packed;
   }
 }

@@ -76,9 +76,11 @@ class Entrance {
     this.#transport = attachFrameSockets(node.transportPorts, {
       message: ({ owner }, message) => {
         if (owner === null) return;
+        owner.isHearing = true;
         if ((typeof message === 'string') !== owner.link.codec.binary) owner.receive(message);
         else owner.end(CloseCode.badFrame, 'text and binary messages belong to different sub-protocols');
       },
+      allHeard: ({ owner }) => void (owner?.isHearing === true && owner.allHeard()),
       pinged: ({ owner }) => owner?.pinged(),
       drained: ({ owner }) => owner?.drained(),
       closed: ({ owner }, code) => void (owner !== null && sessions.closed(owner, code)),
@@ -100,7 +102,8 @@ class Entrance {
     const protocol = KNOWN.find((known) => offered.includes(known)) ?? null;
     if (protocol === null && offered.length > 0) return refuse(socket, 400, {});
     const { clock } = node.transportPorts;
-    const slot = new URLSearchParams((request.url ?? '').split('?', 2)[1] ?? '').get('slot');
+    const query = (request.url ?? '').split('?', 2)[1];
+    const slot = query === undefined ? null : new URLSearchParams(query).get('slot');
     const at = { now: clock.now(), wall: clock.wallTime() };
     const answer = door.arrive(at, { slot, address: () => socket.remoteAddress ?? '' });
     if (answer.kind === 'refused') return refuse(socket, 503, { 'Retry-After': String(answer.retryAfterS) });
@@ -127,24 +130,20 @@ class Entrance {
   }
 }
 
-/** Its address is only looked up where somebody asks: Node keeps with the socket what it found. */
+/** Its address is only looked up where somebody asks: Node keeps with the socket what it found. The request itself is let go of. */
 class Caller implements Accepted {
-  readonly #request: IncomingMessage;
+  readonly headers: IncomingHttpHeaders;
+  readonly url: string;
+  readonly #socket: Socket;
 
-  constructor(request: IncomingMessage) {
-    this.#request = request;
-  }
-
-  get headers(): IncomingHttpHeaders {
-    return this.#request.headers;
-  }
-
-  get url(): string {
-    return this.#request.url ?? '';
+  constructor({ headers, url = '', socket }: IncomingMessage) {
+    this.headers = headers;
+    this.url = url;
+    this.#socket = socket;
   }
 
   get remoteAddress(): string {
-    return this.#request.socket.remoteAddress ?? '';
+    return this.#socket.remoteAddress ?? '';
   }
 }
 

@@ -24,6 +24,24 @@ for (const codec of [jsonCodec, protoCodec]) {
       assert.equal(codeOf(garbage), CloseCode.badFrame);
     });
 
+    test('what can be answered at once is answered as soon as all that came with it was heard; what takes longer, later', async () => {
+      const stage = new Stage(codec);
+      const node = stage.node('a');
+      const link = await stage.open(node);
+      link.heard();
+      link.session.isHearing = true;
+      link.say({ type: 'ping', at: 1 });
+      link.say({ type: 'ping', at: 2 }, publish('t', 1));
+      assert.deepEqual(link.heard(), []);
+      link.session.allHeard();
+      assert.deepEqual(link.heard(), [
+        { type: 'pong', at: 1 },
+        { type: 'pong', at: 2 },
+      ]);
+      await stage.settle();
+      assert.deepEqual(link.heard(), [{ type: 'ack', topic: 't', number: 1 }]);
+    });
+
     test('without a hello it ends after ten seconds; a ping is answered at once', async () => {
       const stage = new Stage(codec);
       const node = stage.node('a');
@@ -183,28 +201,60 @@ describe('numbers', () => {
 });
 
 describe('what is refused', () => {
-  test('a message that is too large, on a reserved topic or not allowed counts as taken, and the next one goes on', async () => {
+  test('a message that is too large, on a reserved topic or not allowed, and the next one goes on when the client has heard of it', async () => {
     const stage = new Stage();
     const node = stage.node('a', { messageBytes: 10, authorize: ({ action, topic }) => action !== 'publish' || topic !== 'closed' });
     const link = await stage.open(node);
-    link.say(publish('t', 1, '"more than ten"'), publish('t', 2), publish('@t', 1), publish('closed', 1));
+    link.say(publish('t', 1, '"more than ten"'), publish('t', 2), publish('@t', 1), publish('closed', 1), publish('closed', 2));
     // Ten characters, and thirty bytes.
     link.say(publish('u', 1, '"€€€€€€€€"'));
     await stage.settle();
     const frames = link.heard();
     assert.deepEqual(
       frames.flatMap((frame) => (frame.type === 'refused' ? [`${frame.topic} ${frame.number}: ${frame.code}`] : [])),
-      ['t 1: 413', '@t 1: 403', 'closed 1: 403', 'u 1: 413'],
+      ['t 1: 413', '@t 1: 403', 'closed 1: 403', 'closed 2: 403', 'u 1: 413'],
     );
     assert.deepEqual(
-      frames.filter(({ type }) => type === 'ack'),
-      [{ type: 'ack', topic: 't', number: 2 }],
+      frames.filter(({ type }) => type === 'ack' || type === 'expected'),
+      [{ type: 'expected', topic: 't', number: 1 }],
     );
-    // On the next link the client learns the same.
+    link.say({ type: 'lost', topic: 't', from: 1, to: 1 }, publish('t', 2), { type: 'lost', topic: 'closed', from: 1, to: 1 });
+    await stage.settle();
+    assert.deepEqual(link.heard(), [
+      { type: 'ack', topic: 't', number: 2 },
+      { type: 'ack', topic: 'closed', number: 1 },
+    ]);
+    // What the client has not answered is not taken: on the next link it says it again, and is refused again.
     const next = await stage.open(node, { link: 2, session: link.welcome.session });
     assert.deepEqual(
       next.welcome.numbers.map(({ topic, number }) => `${topic} ${number}`),
-      ['t 2', '@t 1', 'closed 1', 'u 1'],
+      ['t 2', 'closed 1'],
+    );
+    next.say(publish('closed', 2));
+    await stage.settle();
+    assert.deepEqual(
+      next.of('refused').map((frame) => frame.number),
+      [2],
+    );
+  });
+
+  test('a refused message that comes again before the client heard of it stays refused, whatever would be decided now', async () => {
+    const stage = new Stage();
+    let isOpen = false;
+    const node = stage.node('a', { authorize: ({ action }) => action !== 'publish' || isOpen });
+    const link = await stage.open(node);
+    link.say(publish('t', 1));
+    await stage.settle();
+    isOpen = true;
+    link.say(publish('t', 1), publish('t', 2));
+    await stage.settle();
+    link.say({ type: 'lost', topic: 't', from: 1, to: 1 });
+    await stage.settle();
+    link.say(publish('t', 2));
+    await stage.settle();
+    assert.deepEqual(
+      link.of('refused', 'expected', 'ack').map((frame) => `${frame.type} ${frame.number}`),
+      ['refused 1', 'expected 1', 'expected 2', 'ack 1', 'ack 2'],
     );
   });
 

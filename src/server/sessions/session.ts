@@ -61,6 +61,8 @@ export class Session implements Follower {
   /** On the host's clock: when it was accepted, or when it was told to move. */
   since: number;
   toldSpreadMs = 0;
+  /** More of what its client sent at once is to come; `allHeard` follows. */
+  isHearing = false;
   readonly #host: SessionHost;
   #streams: LiveStream[] = [];
   /** When it began to take nothing, or 0. */
@@ -91,6 +93,12 @@ export class Session implements Follower {
     this.#intake.count(Math.max(1, frames.length));
     if (this.#waiting !== null) this.#waiting.push(...frames);
     else this.#run(frames);
+  }
+
+  /** What could be answered at once goes out without waiting for the end of the turn: being woken for it would cost more. */
+  allHeard(): void {
+    this.isHearing = false;
+    this.flush();
   }
 
   /** The link answered by itself, to a ping of its own kind. */
@@ -155,7 +163,7 @@ export class Session implements Follower {
   tell(frame: ServerFrame): void {
     if (this.stage === 'closed') return;
     if (frame.type === 'gap') this.#host.gapped();
-    if (this.#out === null && this.#acks === null) this.#host.flushSoon(this);
+    if (this.#out === null && this.#acks === null && !this.isHearing) this.#host.flushSoon(this);
     (this.#out ??= []).push(frame);
   }
 
@@ -294,29 +302,29 @@ export class Session implements Follower {
     });
   }
 
-  /**
-   * A message that will not be published: its number counts as taken all the same. Told before the engine has counted it: were its
-   * answer lost, the client would not be asked for this number again, and never hear of it.
-   */
+  /** Its number is taken only when the client answers: else, were this lost with the link, it would take the message for published. */
   #refuse({ topic, number }: { readonly topic: string; readonly number: number }, code: number, message: string): void {
-    this.tell({ type: 'refused', topic, number, code, message });
-    const appended = this.#host.skip(this, streamOf(topic, null), { from: number, to: number });
-    const nothing = (): void => {};
-    this.#begin(this.#settle(topic, number, { appended, upTo: number, done: nothing, limited: nothing }));
+    this.#missed ??= new Missed();
+    if (this.#missed.refuse(topic, number)) this.tell({ type: 'refused', topic, number, code, message });
+    else this.#expect(topic, number, number);
   }
 
   #lost(topic: string, { from, to }: { readonly from: number; readonly to: number }): void {
-    this.#missed?.forget(topic);
+    this.#missed?.lost(topic, to);
     const appended = this.#host.skip(this, streamOf(topic, null), { from, to });
-    const limited = (message: string): void => this.tell({ type: 'refused', topic, number: to, code: 429, message });
-    this.#begin(this.#settle(topic, from, { appended, upTo: to, done: () => this.#ack(topic, to), limited }));
+    const done = (): void => {
+      this.#ack(topic, to);
+      if (this.#missed?.awaits(topic, to + 1) === true) this.tell({ type: 'expected', topic, number: to + 1 });
+    };
+    // Where there are no numbers to take, there is nothing to wait for.
+    this.#begin(this.#settle(topic, from, { appended, upTo: to, done, limited: done }));
   }
 
   /** `number`: where to begin again when it is not known whether it took effect. */
   async #settle(topic: string, number: number, { appended, upTo, done, limited }: Outcome): Promise<void> {
     try {
       const result = await appended;
-      if (result.kind === 'hole') this.#expect(topic, result.expected);
+      if (result.kind === 'hole') this.#expect(topic, result.expected, upTo);
       else if (result.kind === 'fenced') this.#host.fenced(this);
       else {
         this.#reached(topic, upTo);
@@ -327,14 +335,14 @@ export class Session implements Follower {
       if (error.code === 'EVENKEEL_LIMIT') return limited(error.message);
       // Whether it took effect is not known: sending it again decides.
       this.#host.log.debug({ session: this.client, reason: error.message }, 'a message could not be stored yet');
-      this.#expect(topic, number);
+      this.#expect(topic, number, upTo);
     }
   }
 
-  #expect(topic: string, number: number): void {
+  #expect(topic: string, number: number, upTo: number): void {
     this.#missed ??= new Missed();
     if (this.#missed.topics >= AWAITED) return this.end(CloseCode.tooMany, `numbers are missing on more than ${AWAITED} topics`);
-    if (this.#missed.miss(topic, number)) this.tell({ type: 'expected', topic, number });
+    if (this.#missed.miss(topic, number, upTo)) this.tell({ type: 'expected', topic, number });
   }
 
   /** Everything up to `number` is taken: what was dropped beyond it has to come again. */
@@ -353,10 +361,9 @@ export class Session implements Follower {
   }
 
   #request(frame: RequestFrame): void {
-    if (isTooBig(frame.payload, this.#host.settings.messageBytes)) {
-      const message = `a request must be at most ${this.#host.settings.messageBytes} bytes`;
-      return this.tell({ type: 'reply', number: frame.number, code: 413, message });
-    }
+    const { number, payload } = frame;
+    const { messageBytes } = this.#host.settings;
+    if (isTooBig(payload, messageBytes)) return this.tell({ type: 'reply', number, code: 413, message: `a request must be at most ${messageBytes} bytes` });
     const answer = this.#host.answer(this, frame);
     if (answer instanceof Promise) this.#begin(answer.then((reply) => void (reply !== null && this.tell(reply))));
     else if (answer !== null) this.tell(answer);

@@ -30,6 +30,10 @@ export class Process implements Clock {
     return this.#clock.now();
   }
 
+  turn(): number {
+    return this.#clock.turn();
+  }
+
   wallTime(): number {
     return this.#clock.wallTime() + this.#skewMs;
   }

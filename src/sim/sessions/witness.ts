@@ -92,8 +92,8 @@ export class Witness {
     const settle = (outcome: Outcome): void => {
       this.waiting--;
       if (outcome === 'refused' && mayPublish(stream)) this.complain('refused what it may do');
-      // A refusal that got lost with its link is told as taken, since its number is.
-      notes.judge.settle(stream, this.name, { number, outcome: mayPublish(stream) ? outcome : 'refused' });
+      if (outcome === 'acknowledged' && !mayPublish(stream)) this.complain('was told that what it may not do is done');
+      notes.judge.settle(stream, this.name, { number, outcome });
     };
     this.waiting++;
     this.client.publish(topicOf(stream), { p: this.name, s: stream, n: number }).then(
