@@ -8,7 +8,8 @@ interface HttpProxy {
   on(event: 'error', listener: () => void): void;
 }
 
-const { createProxyServer } = createRequire(import.meta.url)('http-proxy') as { createProxyServer: (options: object) => HttpProxy };
+const require = createRequire(import.meta.url);
+const { createProxyServer } = require('http-proxy') as { createProxyServer: (options: object) => HttpProxy };
 
 const { PORT, UP } = process.env;
 const agent = new http.Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 256 });
