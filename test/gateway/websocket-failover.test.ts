@@ -305,8 +305,7 @@ test('a server that is drained is left at quiet moments, spread over time, and w
     );
   }
   assert.equal(at.stage.tally.reattached, count / 2);
-  // The server hears a little after its client has answers from the next one.
-  await until(() => at.one.closes.filter((code) => code === 1_001).length === count / 2, 'the drained server was told');
+  await until(() => at.one.closes.filter((code) => code === 1_001).length === count / 2, 'the drained server has heard, a little after');
 });
 
 test('a drain that is taken back moves nobody else', async () => {
