@@ -20,14 +20,22 @@ if (files.length === 0) {
 const folder = mkdtempSync(join(tmpdir(), 'evenkeel-tests-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
-// Two at a time: tests that measure time need a core of their own.
-const first = await run(files, 2);
-const again = files.filter((file) => first.failed.has(file));
+// Fleets that are timed need a core each: two at a time. The rest waits more than it works.
+const isTimed = (file) => /^dist\/test\/(chaos|cli|e2e|fleet|sessions|sim)\//.test(file);
+const waves = [
+  await run(
+    files.filter((file) => !isTimed(file)),
+    { concurrency: 4, name: 'quick' },
+  ),
+  await run(files.filter(isTimed), { concurrency: 2, name: 'timed' }),
+];
+const first = { code: Math.max(...waves.map((wave) => wave.code)), skips: waves.flatMap((wave) => wave.skips) };
+const again = files.filter((file) => waves.some((wave) => wave.failed.has(file)));
 if (first.code !== 0 && again.length === 0) process.exit(first.code);
 let code = 0;
 if (again.length > 0) {
   console.log(`\nonce more, alone: ${again.join(', ')}`);
-  const second = await run(again, 1);
+  const second = await run(again, { concurrency: 1, name: 'again' });
   code = second.code;
   console.log(code === 0 ? `passed at the second try: ${again.join(', ')}` : 'failed again');
 }
@@ -39,8 +47,9 @@ if (process.env.CI === 'true' && first.skips.length > 0) {
 process.exitCode = code;
 
 /** Runs test files, and says which of them failed and what was skipped. */
-async function run(paths, concurrency) {
-  const results = join(folder, `verdicts-${concurrency}`);
+async function run(paths, { concurrency, name }) {
+  if (paths.length === 0) return { code: 0, skips: [], failed: new Set() };
+  const results = join(folder, name);
   const reporter = new URL('verdicts.mjs', import.meta.url).pathname;
   const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout', `--test-reporter=${reporter}`, `--test-reporter-destination=${results}`];
   const child = spawn(process.execPath, ['--test', `--test-concurrency=${concurrency}`, ...reporters, ...paths], { stdio: 'inherit' });
