@@ -21,7 +21,7 @@ const folder = mkdtempSync(join(tmpdir(), 'evenkeel-tests-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 // Fleets that are timed need a core each: two at a time. The rest waits more than it works.
-const isTimed = (file) => /^dist\/test\/(chaos|cli|e2e|fleet|sessions|sim)\//.test(file);
+const isTimed = (file) => /^dist\/test\/((chaos|cli|e2e|fleet|sessions|sim)\/|gateway\/(redirect|sidecar)\.)/.test(file);
 const waves = [
   await run(
     files.filter((file) => !isTimed(file)),
