@@ -112,10 +112,12 @@ export interface UpstreamSettings {
   readonly weight: number;
 }
 
-/** A cookie names the upstream of a client; while that one is there and not above `boundedLoad` times the mean, it is taken. */
+/** A cookie names the upstream of a client; while that one takes anything, it is taken. */
 export interface StickySettings {
   readonly cookie: string;
   readonly maxAgeS: number | null;
+  /** Above this times the mean of the group, clients are spread anew; null: they stay. */
+  readonly boundedLoad: number | null;
 }
 
 export interface HealthSettings {

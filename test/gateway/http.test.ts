@@ -199,7 +199,7 @@ test('more than the answer is no second answer', async (context) => {
 test('a cookie names the upstream until it names the right one', async (context) => {
   const a = await served(context, (_, response) => void response.end('a'));
   const b = await served(context, (_, response) => void response.end('b'));
-  const { open, group } = await stage(context, [a, b], { group: { sticky: { cookie: 'at', maxAgeS: 60 } } });
+  const { open, group } = await stage(context, [a, b], { group: { sticky: { cookie: 'at', maxAgeS: 60, boundedLoad: null } } });
   const client = await open();
   client.send(get('/'));
   const [first] = await client.answered(1);

@@ -32,8 +32,6 @@ test('clients poll, upgrade and stay at their server by a cookie; when it is kil
       web: {
         upstreams: [one.address, two.address],
         sticky: 'at',
-        // A client that polls is lost on any other server, however much its own carries.
-        boundedLoad: 100,
         balance: 'round-robin',
         health: { intervalMs: 500, rise: 1, fall: 1 },
       },

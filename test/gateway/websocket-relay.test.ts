@@ -147,7 +147,7 @@ test('what is no WebSocket stays with HTTP', async () => {
 test('the sticky cookie is set with the 101, once, and obeyed', async () => {
   await using one = await EchoUpstream.open({ name: 'one' });
   await using two = await EchoUpstream.open({ name: 'two' });
-  await using stage = await RelayStage.open({ ports: [one.port, two.port], sticky: { cookie: 'lane', maxAgeS: 60 } });
+  await using stage = await RelayStage.open({ ports: [one.port, two.port], sticky: { cookie: 'lane', maxAgeS: 60, boundedLoad: null } });
   const first = await handshake(stage.port);
   const [, named] = /\r\nSet-Cookie: lane=([^;]+); Path=\/; Max-Age=60; HttpOnly\r\n\r\n$/.exec(first) ?? assert.fail(first);
   for (let i = 0; i < 3; i++) {

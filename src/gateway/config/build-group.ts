@@ -98,7 +98,7 @@ function webSocketOf({ websocket, balance }: GroupFile, path: Path, notes: Notes
 }
 
 function stickyOf({ sticky }: GroupFile): StickySettings | null {
-  return typeof sticky === 'string' ? { cookie: sticky, maxAgeS: null } : (sticky ?? null);
+  return typeof sticky === 'string' ? { cookie: sticky, maxAgeS: null, boundedLoad: null } : (sticky ?? null);
 }
 
 function healthOf({ health }: GroupFile, path: Path, notes: Notes): HealthSettings | null {

@@ -49,7 +49,7 @@ groups:
     sendProxy: v2
     tls: true
     websocket: {failover: true}
-  canary: {<<: *web, upstreams: [10.0.1.1:9000], breaker: {minRequests: 3}, sticky: {cookie: at, maxAgeS: 60}}
+  canary: {<<: *web, upstreams: [10.0.1.1:9000], breaker: {minRequests: 3}, sticky: {cookie: at, maxAgeS: 60, boundedLoad: 1.25}}
   db: {file: upstreams.txt, dns: db.example:5432, srv: _db._tcp.example, kubernetes: {service: db}, fleet: {engine: local, fleet: db}}
 routes:
   - {host: API.example.org, path: /v1, headers: {X-Beta: "1"}, groups: {web: 9, canary: 1}, priority: 5, origins: [https://Example.org], auth: http://auth/check}
@@ -85,8 +85,8 @@ test('everything that a file may say arrives', () => {
     assert.deepEqual(
       [web.sticky, canary.sticky],
       [
-        { cookie: 'at', maxAgeS: null },
-        { cookie: 'at', maxAgeS: 60 },
+        { cookie: 'at', maxAgeS: null, boundedLoad: null },
+        { cookie: 'at', maxAgeS: 60, boundedLoad: 1.25 },
       ],
     );
     assert.deepEqual(

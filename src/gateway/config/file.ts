@@ -79,7 +79,7 @@ export interface GroupFile {
   readonly balance: Algorithm;
   readonly hashKey?: 'address' | 'user' | HashKeyFile | undefined;
   readonly boundedLoad: number;
-  readonly sticky?: string | { readonly cookie: string; readonly maxAgeS: number | null } | undefined;
+  readonly sticky?: string | { readonly cookie: string; readonly maxAgeS: number | null; readonly boundedLoad: number | null } | undefined;
   readonly health?: string | HealthFile | undefined;
   readonly ejection: { readonly failures: number; readonly baseMs: number; readonly maxFraction: number };
   readonly breaker: boolean | { readonly windowMs: number; readonly minRequests: number; readonly failureFraction: number; readonly openMs: number };

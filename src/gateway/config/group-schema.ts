@@ -153,22 +153,24 @@ export const groupSchema: z.ZodType<GroupFile> = z.strictObject({
   hashKey: hashKey
     .optional()
     .describe('What `hash` goes by: `address`, `user`, `{header: NAME}`, `{cookie: NAME}` or `{query: NAME}`. Who has none goes by its address.'),
-  boundedLoad: z
-    .number()
-    .gt(1)
-    .max(100)
-    .default(1.25)
-    .describe('No upstream gets more than this times the mean, with `hash` or `sticky` (HAProxy suggests 125 to 200 %).'),
+  boundedLoad: z.number().gt(1).max(100).default(1.25).describe('No upstream gets more than this times the mean, with `hash` (HAProxy suggests 125 to 200 %).'),
   sticky: z
     .union([
       token,
       z.strictObject({
         cookie: token.describe('Its name.'),
         maxAgeS: seconds.nullable().default(null).describe('Its age; null: until the browser ends.'),
+        boundedLoad: z
+          .number()
+          .gt(1)
+          .max(100)
+          .nullable()
+          .default(null)
+          .describe('A client whose upstream has more than this times the mean gets another one; null: it stays, as protocols of several requests need.'),
       }),
     ])
     .optional()
-    .describe('A cookie keeps a client at its upstream while that one is there and not above `boundedLoad`: its name, or more of it.'),
+    .describe('A cookie keeps a client at its upstream while that one takes anything: its name, or more of it.'),
   health: health
     .optional()
     .describe('Active checks: `tcp`, a path, or more of it. Default: none, as in nginx and HAProxy; failures of real requests count all the same.'),

@@ -56,8 +56,21 @@ describe('choosing', () => {
     assert.equal(new Set(Array.from({ length: 50 }, () => choose().name)).size, 4);
   });
 
-  test('a cookie finds its upstream while that is fit and has not too much', () => {
-    const { choose, carry, group, actives } = stageGroup({ balance: 'least-connections', discovery: [listOf('a', 'b', 'c', 'd')] });
+  test('a cookie finds its upstream while that is fit, however much it carries', () => {
+    const { choose, carry, group } = stageGroup({
+      balance: 'least-connections',
+      discovery: [listOf('a', 'b')],
+      sticky: { cookie: 'at', maxAgeS: null, boundedLoad: null },
+    });
+    carry(200, { sticky: 'b' });
+    assert.equal(choose({ sticky: 'b' }).name, 'b');
+    group.disable('b');
+    assert.equal(choose({ sticky: 'b' }).name, 'a');
+  });
+
+  test('a cookie with a bound finds its upstream while that has not too much', () => {
+    const sticky = { cookie: 'at', maxAgeS: null, boundedLoad: 1.25 };
+    const { choose, carry, group, actives } = stageGroup({ balance: 'least-connections', discovery: [listOf('a', 'b', 'c', 'd')], sticky });
     carry(6, { sticky: 'b' });
     assert.deepEqual(actives(), { a: 0, b: 6, c: 0, d: 0 }, 'a few are always taken');
     assert.notEqual(choose({ sticky: 'b' }).name, 'b', 'but not all');

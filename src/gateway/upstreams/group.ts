@@ -34,7 +34,7 @@ interface Filled extends Field<MemberUpstream> {
 
 const emptyField = (): Filled => ({ list: [], count: 0, uniform: true });
 
-/** So many at a time are always taken by a sticky upstream: a browser asks for as much at once, and that is no imbalance. */
+/** So many at a time are always taken by a sticky upstream with a bound: a browser asks for as much at once, and that is no imbalance. */
 const STICKY_FLOOR = 6;
 /** When to ask again where nothing tells it. */
 const RETRY_AFTER_S = 1;
@@ -172,7 +172,8 @@ export class UpstreamGroup implements GroupHandle {
   #home(field: Filled, name: string): MemberUpstream | null {
     const home = this.#byName.get(name);
     if (home === undefined || !isIn(field, home)) return null;
-    return home.active < STICKY_FLOOR || hasRoom(home, boundPerWeight(field, this.#settings.boundedLoad)) ? home : null;
+    const bound = this.#settings.sticky?.boundedLoad ?? null;
+    return bound === null || home.active < STICKY_FLOOR || hasRoom(home, boundPerWeight(field, bound)) ? home : null;
   }
 
   #pick(field: Filled, key: string | null): MemberUpstream | null {
