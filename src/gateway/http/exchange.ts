@@ -172,6 +172,8 @@ export class Exchange implements Asker {
       tally.retries++;
       return this.#dial(upstream);
     }
+    // A server that restarts ends connections that it has just taken. Once: what kills one server must not go on to all.
+    if (!link.heard && mayRetry && this.#without === null) return this.#unreachable(upstream, new Error(why));
     log.debug({ upstream: upstream.name, why }, 'an upstream failed in a request');
     this.#fail(502, 'the server behind did not answer properly');
   }
