@@ -45,6 +45,7 @@ export class Exchange implements Asker {
   #start = '';
   #tries = 0;
   #redialled = false;
+  #wasDropped = false;
   #without: Set<Upstream> | null = null;
   readonly #body: Framing;
   /** A part of the body that waits for the upstream's connection. */
@@ -173,7 +174,10 @@ export class Exchange implements Asker {
       return this.#dial(upstream);
     }
     // A server that restarts ends connections that it has just taken. Once: what kills one server must not go on to all.
-    if (!link.heard && mayRetry && this.#without === null) return this.#unreachable(upstream, new Error(why));
+    if (!link.heard && mayRetry && !this.#wasDropped) {
+      this.#wasDropped = true;
+      return this.#unreachable(upstream, new Error(why));
+    }
     log.debug({ upstream: upstream.name, why }, 'an upstream failed in a request');
     this.#fail(502, 'the server behind did not answer properly');
   }
