@@ -188,6 +188,9 @@ class Session implements Carrier {
       socket.destroy();
       return this.#failed(new EvenkeelError('EVENKEEL_UPSTREAM_UNREACHABLE', `upstream ${name} of group ${group} must choose h2 by ALPN, got ${got}`));
     }
+    // An upstream that ended its side says nothing more: without this a session that was told so would wait for ever.
+    socket.allowHalfOpen = false;
+    socket.on('end', () => socket.destroy());
     const session = http2.connect(`${this.scheme}://upstream`, {
       createConnection: () => socket,
       maxSessionMemory: SESSION_MB,
