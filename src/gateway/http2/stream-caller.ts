@@ -187,9 +187,8 @@ export class StreamCaller implements Caller, AnswerSink {
   }
 
   #sendTrailers(): void {
-    const trailers = fieldsOf(this.#answerTrailers, 0);
-    if (Object.keys(trailers).length > 0) this.#stream.sendTrailers(trailers);
-    else this.#stream.close();
+    // Without any, too: `close` would reset the stream, and clients take that for no answer at all.
+    this.#stream.sendTrailers(fieldsOf(this.#answerTrailers, 0));
   }
 
   #feed(bytes: Buffer): void {
