@@ -122,7 +122,6 @@ class Session implements Carrier {
   #isOver = false;
   /** Streams, also those that wait for the connection. */
   #active = 0;
-  #joined = 0;
   /** When it was first seen idle; when the PING went out that is not answered. 0: not now. */
   #idleAt = 0;
   #pingAt = 0;
@@ -145,7 +144,6 @@ class Session implements Carrier {
 
   join(stream: StreamSocket, answer: Answer): void {
     this.#active++;
-    this.#joined++;
     stream.once('close', () => this.#left());
     if (this.#session === null) this.#waiting.push({ stream, answer });
     else queueMicrotask(() => tell(stream, answer));
