@@ -55,7 +55,7 @@ class NetDialer implements CountingDialer {
     this.#ports = ports;
   }
 
-  dial(upstream: Upstream, client: ClientFacts | null, answer: Answer): Socket {
+  dial(upstream: Upstream, client: ClientFacts | null, answer: Answer, protocol?: 'h2'): Socket {
     const settings = this.#ports.settings(upstream.group);
     const tls = settings?.tls ?? null;
     const { host, port } = upstream.address;
@@ -63,7 +63,7 @@ class NetDialer implements CountingDialer {
     const raw = connect({ host, port, allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS });
     // Written before TLS gets hold of the connection, it leaves before the first byte of TLS.
     if (settings !== null && settings.sendProxy !== null) raw.write(proxyHeader(settings.sendProxy, client));
-    const socket = tls === null ? raw : this.#secure(raw, upstream, tls);
+    const socket = tls === null ? raw : this.#secure(raw, upstream, tls, protocol);
     this.#watch(socket, { upstream, event: tls === null ? 'connect' : 'secureConnect', answer });
     return socket;
   }
@@ -100,9 +100,9 @@ class NetDialer implements CountingDialer {
     socket.on('close', done);
   }
 
-  #secure(raw: Socket, { address }: Upstream, settings: UpstreamTlsSettings): Socket {
+  #secure(raw: Socket, { address }: Upstream, settings: UpstreamTlsSettings, protocol?: 'h2'): Socket {
     const { context, sessions } = this.#memory(settings);
-    const key = `${address.host} ${address.port}`;
+    const key = `${address.host} ${address.port} ${protocol ?? ''}`;
     const servername = settings.serverName ?? (isIP(address.host) === 0 ? address.host : '');
     const session = sessions.get(key);
     const socket = connectTls({
@@ -112,6 +112,7 @@ class NetDialer implements CountingDialer {
       secureContext: context,
       rejectUnauthorized: settings.verify,
       ...(servername === '' ? {} : { servername }),
+      ...(protocol === undefined ? {} : { ALPNProtocols: [protocol] }),
       ...(session === undefined ? {} : { session }),
     });
     socket.on('session', (fresh: Buffer) => {

@@ -18,9 +18,10 @@ import type { Host } from './dns/zone.ts';
 import { Guard } from './door/guard.ts';
 import { Entrances } from './entrances.ts';
 import { HttpProxy } from './http/proxy.ts';
+import { Http2Dialer } from './http2/dialer.ts';
 import { Http2Proxy } from './http2/proxy.ts';
 import { Operations } from './operations.ts';
-import type { GroupHandle, ProxyPorts, Tally, Upgrader } from './ports.ts';
+import type { Dialer, GroupHandle, ProxyPorts, Tally, Upgrader } from './ports.ts';
 import { checkTiers, tiersOf, whatStays } from './reload.ts';
 import { GatewayRouter } from './router.ts';
 import type { Address, GatewaySettings, TierSettings } from './settings.ts';
@@ -81,6 +82,7 @@ export class Gateway {
   readonly #engine: Engine;
   readonly #groups = new Map<string, GroupHandle>();
   readonly #decisions: Decisions;
+  readonly #http2Dialer: Http2Dialer;
   readonly #http1: HttpProxy;
   readonly #http2: Http2Proxy;
   readonly #respreading: Respreading;
@@ -114,8 +116,9 @@ export class Gateway {
       },
       settings: (group) => this.#groups.get(group)?.settings ?? null,
     });
-    const { router, dialer, tally } = this;
-    const proxyPorts: ProxyPorts = {
+    this.#http2Dialer = new Http2Dialer({ clock, dialer: this.dialer, settings: (group) => this.#groups.get(group)?.settings ?? null });
+    const { router, tally } = this;
+    const portsWith = (dialer: Dialer): ProxyPorts => ({
       clock,
       random,
       log,
@@ -129,12 +132,13 @@ export class Gateway {
       get limits() {
         return limits();
       },
-    };
+    });
+    const proxyPorts = portsWith(this.dialer);
     this.#decisions = new Decisions({ clock, log, router, tally, fetch });
     this.relay = new WebSocketRelay(proxyPorts);
     this.#respreading = new Respreading({ clock, groups: this.#groups, mover: this.relay });
     const wayShower = new WayShower({ clock, decisions: this.#decisions, tally, registry: this.node.registry });
-    this.#http1 = new HttpProxy(proxyPorts, {
+    this.#http1 = new HttpProxy(portsWith(this.#http2Dialer), {
       answers: this.#decisions,
       upgrader: new Upgrades({ relay: this.relay, wayShower, tier: (wanted) => this.#tier(wanted) }),
     });
@@ -254,7 +258,7 @@ export class Gateway {
 
   #openGroup(settings: Parameters<typeof openGroup>[0]): GroupHandle {
     const { clock, random, log } = this.#ports;
-    return openGroup(settings, { clock, random, log, dialer: this.dialer });
+    return openGroup(settings, { clock, random, log, dialer: this.#http2Dialer });
   }
 
   #tier(wanted: TierSettings): TierHandle | null {
@@ -302,6 +306,7 @@ export class Gateway {
     this.relay.stop();
     this.#http2.close();
     this.#http1.close();
+    this.#http2Dialer.close();
     this.#decisions.landings.close();
     for (const group of this.#groups.values()) group.close();
     await Promise.all(this.#tiers.map(({ tier }) => tier.close()));

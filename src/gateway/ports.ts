@@ -146,9 +146,10 @@ export interface Router {
 export interface Dialer {
   /**
    * The socket is connecting; `ready` is called once bytes may flow, `failed` once if that never comes (then it is destroyed).
-   * One that its caller destroys meanwhile calls neither. Its errors are the caller's from `ready` on.
+   * One that its caller destroys meanwhile calls neither. Its errors are the caller's from `ready` on. `protocol`: what is asked
+   * for by ALPN where there is TLS.
    */
-  dial(upstream: Upstream, client: ClientFacts | null, answer: { ready: () => void; failed: (error: Error) => void }): Socket;
+  dial(upstream: Upstream, client: ClientFacts | null, answer: { ready: () => void; failed: (error: Error) => void }, protocol?: 'h2'): Socket;
 }
 
 /** Counts for metrics and the admin API; plain numbers, added up where it happens. */

@@ -77,6 +77,8 @@ export interface GroupSettings {
   readonly tls: UpstreamTlsSettings | null;
   /** Send a PROXY header to upstreams; null: none. */
   readonly sendProxy: 'v1' | 'v2' | null;
+  /** Requests go to the upstreams over HTTP/2 (by ALPN with TLS, else with prior knowledge); WebSockets do not. */
+  readonly http2: boolean;
   readonly keepAlive: KeepAliveSettings;
   readonly websocket: WebSocketSettings;
   /** What is answered when nothing can take a request; null: 503. */

@@ -24,6 +24,7 @@ export function groupSettings(given: Partial<GroupSettings> = {}): GroupSettings
     slowStartMs: 0,
     tls: null,
     sendProxy: null,
+    http2: false,
     keepAlive: { max: 10, idleMs: 1_000 },
     websocket: { failover: false, replay: 0, abnormalCodes: [], holdBytes: 0, reattachMs: 1_000, respread: false },
     fallback: null,

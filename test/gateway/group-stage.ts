@@ -24,6 +24,7 @@ export const groupSettings: GroupSettings = {
   slowStartMs: 0,
   tls: null,
   sendProxy: null,
+  http2: false,
   keepAlive: { max: 32, idleMs: 60_000 },
   websocket: { failover: false, replay: 0, abnormalCodes: [], holdBytes: 0, reattachMs: 0, respread: false },
   fallback: null,

@@ -99,6 +99,7 @@ function groupSettings({ websocket, sticky, fallback, retries }: StageOptions): 
     slowStartMs: 0,
     tls: null,
     sendProxy: null,
+    http2: false,
     keepAlive: { max: 0, idleMs: 0 },
     websocket: {
       failover: false,

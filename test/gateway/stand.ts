@@ -55,6 +55,7 @@ export const groupSettings: GroupSettings = {
   slowStartMs: 0,
   tls: null,
   sendProxy: null,
+  http2: false,
   keepAlive: { max: 256, idleMs: 60_000 },
   websocket: { failover: false, replay: 0, abnormalCodes: [1006], holdBytes: 65_536, reattachMs: 10_000, respread: false },
   fallback: null,

@@ -18,6 +18,12 @@ export interface Rhythm {
 /** A client whose answer to the PING takes longer is not waited for: what it opens after the real GOAWAY it may ask again. */
 const ANSWER_MS = 5_000;
 
+/**
+ * So many PINGs one after the other: the answer to the first may overtake streams that its client has begun before the notice
+ * and not sent yet (nghttp2 sends answers first), the answer to the next may not.
+ */
+const ANSWERS = 2;
+
 /** A client that disappears without a word after the goodbye, when no PING can be sent any more, is found by TCP, ms. */
 const TCP_KEEP_ALIVE_MS = 60_000;
 
@@ -112,7 +118,7 @@ export class Line {
     this.#linger();
   }
 
-  /** Phase one: the notice, and a PING behind it. Its answer comes after every stream that the client opened in ignorance. */
+  /** Phase one: the notice, and PINGs behind it. Their last answer comes after every stream that the client opened in ignorance. */
   announce(): void {
     const { session } = this;
     if (this.#stage !== 'serving') return;
@@ -120,9 +126,17 @@ export class Line {
     if (this.#passage === null || session.closed || session.destroyed) return this.#close();
     this.#passage.slip(shutdownNotice);
     this.#timer = this.#ports.clock.after(ANSWER_MS, () => this.#close());
+    this.#hear(ANSWERS);
+  }
+
+  #hear(answers: number): void {
+    const { session } = this;
+    if (session.closed || session.destroyed) return this.#close();
     session.ping((error) => {
       // Without an answer the deadline decides. Somebody may have closed the session meanwhile; that is no answer.
-      if (error === null && this.#stage === 'announced') this.#close();
+      if (error !== null || this.#stage !== 'announced') return;
+      if (answers === 1) this.#close();
+      else this.#hear(answers - 1);
     });
   }
 

@@ -43,6 +43,7 @@ export function buildGroup(name: string, file: GroupFile, around: Surroundings):
     slowStartMs: file.slowStartMs,
     tls: tlsOf(file, path, around.files),
     sendProxy: file.sendProxy ?? null,
+    http2: file.http2,
     keepAlive: file.keepAlive,
     websocket: webSocketOf(file, path, around.notes),
     fallback: file.fallback ?? null,

@@ -87,6 +87,7 @@ export interface GroupFile {
   readonly slowStartMs: number;
   readonly tls: boolean | UpstreamTlsFile;
   readonly sendProxy?: 'v1' | 'v2' | undefined;
+  readonly http2: boolean;
   readonly keepAlive: { readonly max: number; readonly idleMs: number };
   readonly websocket: {
     readonly failover: boolean;

@@ -182,6 +182,10 @@ export const groupSchema: z.ZodType<GroupFile> = z.strictObject({
   slowStartMs: msOrNone.default(0).describe('A fresh upstream gets its full weight after this; 0: at once, as in nginx and HAProxy.'),
   tls: tls.default(false).describe('TLS towards the upstreams: `true`, or more of it.'),
   sendProxy: z.enum(['v1', 'v2']).optional().describe('Sends a PROXY header to the upstreams.'),
+  http2: z
+    .boolean()
+    .default(false)
+    .describe('Requests go to the upstreams over HTTP/2, as gRPC wants it: by ALPN with `tls`, else with prior knowledge. WebSockets go over HTTP/1.1.'),
   keepAlive: keepAlive.describe('Connections to upstreams that are used again.'),
   websocket: websocket.describe('WebSockets of the group.'),
   fallback: fallback.optional().describe('What is answered when no upstream can take a request. Default: 503 with `Retry-After`.'),

@@ -45,6 +45,7 @@ export class Exchange implements Asker {
   #start = '';
   #tries = 0;
   #redialled = false;
+  #wasDropped = false;
   #without: Set<Upstream> | null = null;
   readonly #body: Framing;
   /** A part of the body that waits for the upstream's connection. */
@@ -171,6 +172,11 @@ export class Exchange implements Asker {
       this.#redialled = true;
       tally.retries++;
       return this.#dial(upstream);
+    }
+    // A server that restarts ends connections that it has just taken. Once: what kills one server must not go on to all.
+    if (!link.heard && mayRetry && !this.#wasDropped) {
+      this.#wasDropped = true;
+      return this.#unreachable(upstream, new Error(why));
     }
     log.debug({ upstream: upstream.name, why }, 'an upstream failed in a request');
     this.#fail(502, 'the server behind did not answer properly');

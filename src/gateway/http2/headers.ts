@@ -53,7 +53,7 @@ export function fieldsOf(lines: string, at: number): OutgoingHttpHeaders {
     const before = headers[name];
     if (before === undefined) headers[name] = name === 'set-cookie' ? [value] : value;
     else if (Array.isArray(before)) before.push(value);
-    else headers[name] = `${before}, ${value}`;
+    else headers[name] = `${before}${name === 'cookie' ? ';' : ','} ${value}`;
   }
   return headers;
 }

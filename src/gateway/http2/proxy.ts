@@ -14,6 +14,9 @@ import { StreamCaller } from './stream-caller.ts';
 /** As nginx has it. */
 const STREAMS = 128;
 
+/** What all streams of a session may hold at a time: each some 80 kB, where the client does not read; Node resets streams beyond. */
+const SESSION_MB = 32;
+
 /** What Node takes by itself. */
 const HEAD_BYTES = 65_535;
 const HEAD_FIELDS = 128;
@@ -59,6 +62,7 @@ export class Http2Proxy implements Acceptor {
     this.#server = http2.createServer({
       // Beyond these the stream is reset. The parser of HTTP/1.1, which says 431, must get to see a little more than it takes.
       settings: { maxConcurrentStreams: STREAMS, maxHeaderListSize: Math.max(HEAD_BYTES, 2 * limits.headBytes), enablePush: false },
+      maxSessionMemory: SESSION_MB,
       maxHeaderListPairs: Math.max(HEAD_FIELDS, 2 * limits.headers),
     });
     this.#attachment = attachHttp2(this.#server, transportOf(ports));
