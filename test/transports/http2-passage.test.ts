@@ -70,6 +70,16 @@ const sent = [
 /** Offsets at which another frame may stand: nowhere between HEADERS and CONTINUATION. */
 const boundaries = [0, 15, 49, 64, 73];
 
+test('a notice that is wanted before the SETTINGS are out follows them: the first requests may be on their way already', async () => {
+  const { passage: between, far } = await passage();
+  between.slip(shutdownNotice);
+  const settings = frame(Type.settings, 0, 0, Buffer.alloc(0));
+  const ping = frame(Type.ping, 0, 0, Buffer.alloc(8));
+  between.write(Buffer.concat([settings, ping]));
+  const sent = await readAll(far, settings.length + shutdownNotice.length + ping.length);
+  assert.deepEqual(sent, Buffer.concat([settings, shutdownNotice, ping]));
+});
+
 test('frames are followed through chunks split at every byte', () => {
   const bytes = Buffer.concat(sent);
   for (let split = 0; split <= bytes.length; split++) {
@@ -120,9 +130,8 @@ test('the notice is put in at the next boundary, wherever the chunks are split',
   way.destroy();
 });
 
-test('before the first frame nothing is put in, and nothing after the end', async () => {
+test('after the end nothing is put in', async () => {
   const { passage: way, far } = await passage();
-  way.slip(shutdownNotice);
   way.write(sent[0]);
   assert.deepEqual(await readAll(far, sent[0].length), sent[0]);
   way.end();

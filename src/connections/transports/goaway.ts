@@ -34,16 +34,20 @@ export class Frames {
     return this.#seen;
   }
 
-  /** True where a frame of somebody else may be put in. */
   get atBoundary(): boolean {
     return this.#payload === 0 && this.#headerBytes === 0 && !this.#inBlock;
   }
 
-  /** Reads on through the chunk from `from`; stops at the first boundary if so asked. Returns where it stopped. */
-  advance(chunk: Uint8Array, from: number, until: 'boundary' | 'end'): number {
+  /** True where a frame of somebody else may be put in. The first frame is the session's own: its SETTINGS. */
+  get isOpen(): boolean {
+    return this.#seen > 0 && this.atBoundary;
+  }
+
+  /** Reads on through the chunk from `from`; stops where it is open if so asked. Returns where it stopped. */
+  advance(chunk: Uint8Array, from: number, until: 'open' | 'end'): number {
     let at = from;
     while (at < chunk.length) {
-      if (until === 'boundary' && this.atBoundary) return at;
+      if (until === 'open' && this.isOpen) return at;
       if (this.#payload > 0) {
         const step = Math.min(this.#payload, chunk.length - at);
         this.#payload -= step;
@@ -110,9 +114,9 @@ export class Passage extends Duplex {
   /** Sends `frame` at the next boundary, ahead of everything that the session has not begun to send. */
   slip(frame: Buffer): void {
     const socket = this.#socket;
-    // Before the session's SETTINGS a client takes no other frame, and has no stream that could be lost.
-    if (this.#outgoing.seen === 0 || socket.destroyed || socket.writableEnded) return;
-    if (this.#outgoing.atBoundary) socket.write(frame);
+    if (socket.destroyed || socket.writableEnded) return;
+    // Before the session's SETTINGS, too, it has to wait: a client may have sent its first requests with its preface.
+    if (this.#outgoing.isOpen) socket.write(frame);
     else this.#slip = frame;
   }
 
@@ -142,8 +146,8 @@ export class Passage extends Duplex {
   #withSlip(chunks: Buffer[]): Buffer[] {
     const sent: Buffer[] = [];
     for (const chunk of chunks) {
-      const at = this.#slip === null ? chunk.length : this.#outgoing.advance(chunk, 0, 'boundary');
-      if (this.#slip !== null && this.#outgoing.atBoundary) {
+      const at = this.#slip === null ? chunk.length : this.#outgoing.advance(chunk, 0, 'open');
+      if (this.#slip !== null && this.#outgoing.isOpen) {
         sent.push(chunk.subarray(0, at), this.#slip, chunk.subarray(at));
         this.#slip = null;
         this.#outgoing.advance(chunk, at, 'end');
