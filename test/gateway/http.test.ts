@@ -1,10 +1,12 @@
 // What an upstream and a client see of each other through the HTTP/1.1 proxy.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import net from 'node:net';
 import { test } from 'node:test';
 import type { Upgrade } from '../../src/gateway/ports.ts';
 import { sleep } from '../../src/host/clock.ts';
 import { get, header, nobody, ok, post, raw, served, stage, until } from './http-stage.ts';
+import { listening, open } from '../transports/raw-http.ts';
 import { FakeGroup, FakeUpstream, routeSettings } from './stand.ts';
 
 test('an upstream gets the request with what it must know of the client, and nothing of this hop', async (context) => {
@@ -265,4 +267,27 @@ test('a route with a door of its own is asked first, and may answer in the place
   assert.equal(header(got[1], 'www-authenticate'), 'Basic');
   assert.deepEqual(asked, ['/yes', '/no', '/yes']);
   assert.equal(tally.refused.get(401), 1);
+});
+
+test('what was read of a connection before it came to the proxy is the beginning of its first request', async (context) => {
+  const port = await served(context, (request, response) => void response.end(request.url));
+  const { proxy, settled } = await stage(context, [port]);
+  const server = net.createServer((socket) => {
+    socket.once('data', (bytes: Buffer) => {
+      socket.pause();
+      const { remotePort = 0 } = socket;
+      proxy.accept(socket, { address: '1.2.3.4', port: remotePort, localAddress: '', localPort: 0, secure: false, serverName: null, trusted: false }, bytes);
+      socket.resume();
+    });
+  });
+  const client = await open(context, await listening(context, server));
+  client.send(get('/1'), 'GET /2 HT');
+  await client.answered(1);
+  client.send('TP/1.1\r\nHost: a\r\n\r\n');
+  assert.deepEqual(
+    (await client.answered(2)).map(({ body }) => body),
+    ['/1', '/2'],
+  );
+  client.socket.destroy();
+  await settled();
 });

@@ -2,10 +2,11 @@
 import type { Socket } from 'node:net';
 import type { Connection } from '../../connections/connection.ts';
 import type { ClientFacts, ProxyPorts, Upgrader } from '../ports.ts';
-import type { Answers } from './answers.ts';
+import type { Answers, OwnAnswer } from './answers.ts';
 import type { Pools } from './pools.ts';
 import type { ResponseHead } from './response-head.ts';
 import type { Shedding } from './shedding.ts';
+import type { Sink } from './upstream-link.ts';
 
 /** What all exchanges of a proxy share. */
 export interface House {
@@ -27,11 +28,21 @@ export interface Caller {
   serve(): void;
   /** Whether the answer that is about to be written is the last one on this connection. */
   isLast(request: { readonly isNearlyReceived: boolean }, response: ResponseHead | null): boolean;
+  /** Takes answers that are not to be written as HTTP/1.1; null: they are written to the socket. */
+  readonly sink: AnswerSink | null;
+  readonly isPaused: boolean;
   /** Reads no more of the request for now. */
   pause(): void;
   resume(): void;
+  /** Ends it so that the client sees that something is missing. */
+  cut(): void;
   /** Request and answer are done. `closes`: the client was told that the connection ends. */
   over(closes: boolean): void;
   /** The socket leaves HTTP; what is left of the input comes back. */
   leave(): Buffer;
+}
+
+/** Takes answers of upstreams, and the gateway's own. */
+export interface AnswerSink extends Sink {
+  answer(answer: OwnAnswer, bodiless: boolean): void;
 }

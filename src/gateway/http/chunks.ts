@@ -35,6 +35,8 @@ const SIZE_DIGITS = 13;
 export class Chunks {
   /** Bytes of payload so far. */
   payload = 0;
+  /** Trailers so far, with their line ends. */
+  trailers = '';
   #state: State = 'size';
   /** Of the present chunk, still to come. */
   #left = 0;
@@ -133,7 +135,9 @@ export class Chunks {
     const line = this.#trailer;
     this.#trailer = '';
     if (line === '\r\n') return 'done';
-    return isTrailer(line) ? 'trailer' : 'bad';
+    if (!isTrailer(line)) return 'bad';
+    this.trailers += line;
+    return 'trailer';
   }
 }
 

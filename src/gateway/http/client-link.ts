@@ -52,6 +52,7 @@ export class ClientLink implements Caller {
   readonly socket: Socket;
   readonly client: ClientFacts;
   readonly connection: Connection;
+  readonly sink = null;
   /** Where it sits in the round of those that are looked after. */
   seat = 0;
   about = '';
@@ -105,7 +106,7 @@ export class ClientLink implements Caller {
     this.#isTaking = true;
     const used = exchange.isReceived ? 0 : exchange.feed(bytes);
     this.#isTaking = false;
-    if (used < bytes.length) this.#keep(used === 0 ? bytes : bytes.subarray(used));
+    if (used < bytes.length && this.#isOpen) this.#keep(used === 0 ? bytes : bytes.subarray(used));
     if (this.#exchange === null) this.#take();
   }
 
@@ -113,7 +114,7 @@ export class ClientLink implements Caller {
     this.#isEnded = true;
     if (this.#phase !== 'open') return;
     const exchange = this.#exchange;
-    if (exchange === null) return this.#end();
+    if (exchange === null) return this.#take();
     if (exchange.isReceived) return;
     // The rest of the request never comes.
     this.socket.destroy();
@@ -162,8 +163,16 @@ export class ClientLink implements Caller {
     return true;
   }
 
+  get isPaused(): boolean {
+    return this.socket.isPaused();
+  }
+
   pause(): void {
     this.socket.pause();
+  }
+
+  cut(): void {
+    this.socket.destroy();
   }
 
   resume(): void {
@@ -204,7 +213,7 @@ export class ClientLink implements Caller {
     if (this.#phase !== 'open') return;
     if (this.#exchange !== null) return this.#exchange.sweep(now, timeouts);
     if (this.#input !== null) {
-      if (now - this.#headAt > timeouts.clientHeadMs) this.#refuse(new BadHead(408, 'the head of the request did not come in time'));
+      if (this.#headAt > 0 && now - this.#headAt > timeouts.clientHeadMs) this.#refuse(new BadHead(408, 'the head of the request did not come in time'));
     } else if (now - this.connection.lastWriteAt > timeouts.clientIdleMs) {
       this.#end();
     }
@@ -219,8 +228,10 @@ export class ClientLink implements Caller {
     }
     this.#isTaking = false;
     if (this.#phase !== 'open' || this.#exchange !== null) return;
+    // What waits for the client to read goes on when it has.
+    if (this.socket.writableNeedDrain && this.#input !== null) return;
     if (this.#isEnded) this.#end();
-    else if (!this.socket.writableNeedDrain) this.resume();
+    else this.resume();
   }
 
   /** False: there is no whole head yet. */
@@ -249,7 +260,7 @@ export class ClientLink implements Caller {
     // Set before it opens: it may be over, and the socket somebody else's, when that returns.
     if (head.end < bytes.length && !head.hasBody) this.#input = bytes.subarray(head.end);
     const used = exchange.open(bytes, head.end);
-    if (head.hasBody && used < bytes.length && this.#phase === 'open') this.#keep(bytes.subarray(used));
+    if (head.hasBody && used < bytes.length && this.#isOpen) this.#keep(bytes.subarray(used));
     return true;
   }
 
@@ -276,6 +287,11 @@ export class ClientLink implements Caller {
     refused.set(status, (refused.get(status) ?? 0) + 1);
     this.socket.write(written(plain(status, why), { bodiless: false, closes: true, old: false }));
     this.#end();
+  }
+
+  /** Asked anew where something was called meanwhile. */
+  get #isOpen(): boolean {
+    return this.#phase === 'open';
   }
 
   #hasReason(): boolean {

@@ -4,8 +4,8 @@ import type { Socket } from 'node:net';
 import { isRefused, type Ask, type Route, type Upstream } from '../ports.ts';
 import type { Timeouts } from '../settings.ts';
 import { isDecided, isOwn, plain, written, type GoOn, type OwnAnswer } from './answers.ts';
-import type { Caller, House } from './caller.ts';
-import { ending, forwarded, handshake } from './forwarding.ts';
+import type { AnswerSink, Caller, House } from './caller.ts';
+import { ending, forwarded, handshake, writeTogether } from './forwarding.ts';
 import { Framing } from './framing.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
@@ -29,12 +29,10 @@ type Stage =
 /** A body of at most this many bytes that is missing is on its way already. */
 const SMALL_BODY = 16_384;
 
-/** Head and body are one write up to this size: a copy is cheaper than a second write. */
-const TOGETHER_BYTES = 16_384;
-
 export class Exchange implements Asker {
   readonly head: RequestHead;
   readonly out: Socket;
+  readonly sink: AnswerSink | null;
   extra = '';
   readonly #caller: Caller;
   readonly #house: House;
@@ -64,8 +62,9 @@ export class Exchange implements Asker {
     this.#caller = caller;
     this.head = head;
     this.out = caller.socket;
+    this.sink = caller.sink;
     this.#house = house;
-    this.#body = new Framing(head.length, head.chunked);
+    this.#body = head.hasBody ? new Framing(head.length, head.chunked) : Framing.none;
   }
 
   /** All of the request was read. */
@@ -129,7 +128,9 @@ export class Exchange implements Asker {
   opens(response: ResponseHead, must: boolean): boolean {
     const { clock } = this.#house.ports;
     this.#status = response.status;
-    this.#latencyMs = clock.now() - this.#startedAt;
+    const now = clock.now();
+    this.#latencyMs = now - this.#startedAt;
+    if (this.#link !== null) this.#link.since = now;
     this.#closes = must || this.#isUnwanted() || !this.head.keepAlive || this.#caller.isLast(this, response);
     this.#stage = 'answering';
     this.extra = stickyLine(this.#route?.group ?? null, this.#ask, this.#upstream, this.#caller.client);
@@ -172,16 +173,12 @@ export class Exchange implements Asker {
       return this.#dial(upstream);
     }
     log.debug({ upstream: upstream.name, why }, 'an upstream failed in a request');
-    const wasAnswering = this.#stage === 'answering';
-    this.#letGo('failed');
-    // The client must see that something is missing.
-    if (wasAnswering) this.#caller.socket.destroy();
-    else this.refuse(502, 'the server behind did not answer properly', false);
+    this.#fail(502, 'the server behind did not answer properly');
   }
 
   /** Looks at the clock. */
   sweep(now: number, timeouts: Timeouts): void {
-    const isPaused = this.out.isPaused();
+    const isPaused = this.#caller.isPaused;
     if (!this.#body.isDone && !isPaused && this.#stage !== 'deciding' && now - Math.max(this.#bodyAt, this.#startedAt) > timeouts.clientBodyMs) {
       return this.refuse(408, 'the body of the request did not come', true);
     }
@@ -189,10 +186,7 @@ export class Exchange implements Asker {
     if (link === null || !link.isReady || this.#stage === 'replied') return;
     if (!this.#body.isDone ? !isPaused : link.socket.isPaused()) return;
     if (now - Math.max(link.since, this.#bodyAt, this.#startedAt) <= timeouts.upstreamReadMs) return;
-    const wasAnswering = this.#stage === 'answering';
-    this.#letGo('failed');
-    if (wasAnswering) this.out.destroy();
-    else this.refuse(504, 'the server behind did not answer in time', false);
+    this.#fail(504, 'the server behind did not answer in time');
   }
 
   /** Answers with an error. `closes`: what else comes on the connection cannot be relied on. */
@@ -202,10 +196,18 @@ export class Exchange implements Asker {
     this.#letGo('aborted');
     if (isHeard) {
       this.#stage = 'over';
-      this.out.destroy();
+      this.#caller.cut();
       return;
     }
     this.#refuseWith(plain(status, why), closes);
+  }
+
+  /** The upstream failed. Where the answer began, the client must see that something is missing. */
+  #fail(status: number, why: string): void {
+    const wasAnswering = this.#stage === 'answering';
+    this.#letGo('failed');
+    if (wasAnswering) this.#caller.cut();
+    else this.refuse(status, why, false);
   }
 
   #begin(): void {
@@ -311,15 +313,7 @@ export class Exchange implements Asker {
     if (held === null) return void socket.write(text, 'latin1');
     this.#held = null;
     this.#bodySent = true;
-    let flows: boolean;
-    if (held.length <= TOGETHER_BYTES) {
-      flows = socket.write(text + held.toString('latin1'), 'latin1');
-    } else {
-      socket.cork();
-      socket.write(text, 'latin1');
-      flows = socket.write(held);
-      socket.uncork();
-    }
+    const flows = writeTogether(socket, text, held);
     if (!flows && !this.#body.isDone) this.#caller.pause();
   }
 
@@ -364,7 +358,9 @@ export class Exchange implements Asker {
     this.#held = null;
     // A long rest of a body is not waited for.
     this.#closes ||= !head.keepAlive || this.#isUnwanted() || !this.isNearlyReceived || this.#caller.isLast(this, null);
-    this.out.write(written(answer, { bodiless: head.method === 'HEAD', closes: this.#closes, old: head.minor === 0 }));
+    const bodiless = head.method === 'HEAD';
+    if (this.sink === null) this.out.write(written(answer, { bodiless, closes: this.#closes, old: head.minor === 0 }));
+    else this.sink.answer(answer, bodiless);
     this.#stage = 'replied';
     if (this.#body.isDone || this.#closes) this.#finish();
     else this.#caller.resume();

@@ -1,4 +1,5 @@
 // The head of a request as an upstream gets it: the client's own, and what the gateway says of the client.
+import type { Socket } from 'node:net';
 import type { ClientFacts } from '../ports.ts';
 import type { Address } from '../settings.ts';
 import type { RequestHead } from './request-head.ts';
@@ -35,4 +36,17 @@ export function ending(head: RequestHead, { host, port }: Address, closes: boole
 /** The head of a handshake of WebSocket. */
 export function handshake(start: string): Buffer {
   return Buffer.from(`${start}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`, 'latin1');
+}
+
+/** Head and body are one write up to this size: a copy is cheaper than a second write. */
+const TOGETHER_BYTES = 16_384;
+
+/** False: the socket takes no more for now. */
+export function writeTogether(socket: Socket, head: string, body: Buffer): boolean {
+  if (body.length <= TOGETHER_BYTES) return socket.write(head + body.toString('latin1'), 'latin1');
+  socket.cork();
+  socket.write(head, 'latin1');
+  const flows = socket.write(body);
+  socket.uncork();
+  return flows;
 }

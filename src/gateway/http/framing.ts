@@ -2,6 +2,9 @@
 import { Chunks } from './chunks.ts';
 
 export class Framing {
+  /** Of all that has no body. */
+  static readonly none: Framing = new Framing(0, false);
+
   /** Still to come. Infinity: chunks, or the end of the connection, say where it ends. */
   left: number;
   /** Set where the body comes in chunks. */

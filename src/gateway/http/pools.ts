@@ -51,7 +51,6 @@ export class Pools {
     if (!link.keeps || socket.destroyed || upstream.draining || sendProxy !== null || keepAlive.max === 0) return void socket.destroy();
     const pool = this.#pools.get(upstream) ?? this.#open(upstream, group);
     if (pool.idle.length >= keepAlive.max) return void socket.destroy();
-    link.since = this.#ports.clock.now();
     link.onIdleEnd = this.#ended;
     link.resume();
     pool.idle.push(link);

@@ -24,37 +24,38 @@ const LOOK_MS = 1_000;
 export class HttpProxy implements Acceptor, Transport {
   readonly protocol = 'http1';
   readonly manner = 'asks';
-  readonly #house: House;
+  /** What other protocols share with it. */
+  readonly house: House;
   readonly #turns: Turns<ClientLink>;
   readonly #left = (link: ClientLink): void => this.#turns.remove(link.seat);
 
   constructor(ports: ProxyPorts, { answers, upgrader }: HttpProxyOptions) {
-    this.#house = { ports, pools: new Pools(ports), shedding: new Shedding(), answers, upgrader };
+    this.house = { ports, pools: new Pools(ports), shedding: new Shedding(), answers, upgrader };
     this.#turns = new Turns(ports.clock, Math.min(LOOK_MS, shortest(ports.timeouts) / 2), (link) => link.sweep(ports.clock.now()));
   }
 
   accept(socket: Socket, client: ClientFacts, head: Buffer | null): void {
     if (socket.destroyed) return;
-    const { registry } = this.#house.ports.transport;
-    const link = new ClientLink(socket, client, { connection: registry.accept(this, socket), house: this.#house, left: this.#left });
+    const { registry } = this.house.ports.transport;
+    const link = new ClientLink(socket, client, { connection: registry.accept(this, socket), house: this.house, left: this.#left });
     link.seat = this.#turns.add(link);
     if (head !== null && head.length > 0) link.read(head);
   }
 
   /** Connections to upstreams that wait for a request. */
   get idleUpstreams(): number {
-    return this.#house.pools.size;
+    return this.house.pools.size;
   }
 
   /** Ends what waits in the pools. Connections of clients are the registry's to end. */
   close(): void {
     this.#turns.stop();
-    this.#house.pools.close();
+    this.house.pools.close();
   }
 
   /** Nobody listens for a goodbye here: it goes with the next answer. */
   retire(connection: Connection, goodbye: Goodbye): void {
-    this.#house.ports.transport.registry.leave(connection, goodbye);
+    this.house.ports.transport.registry.leave(connection, goodbye);
   }
 
   cut(connection: Connection): void {

@@ -77,6 +77,7 @@ test('each refusal has the status that says what is wrong', () => {
   assert.equal(refused('POST / HTTP/1.0', 'Transfer-Encoding: chunked'), 400);
   assert.equal(refused('POST / HTTP/1.1', 'Host: a', 'Transfer-Encoding: gzip, chunked'), 501);
   assert.equal(refused('CONNECT a:80 HTTP/1.1', 'Host: a'), 501);
+  assert.equal(refused('CONNECT / HTTP/1.1', 'Host: a'), 501);
   assert.equal(refused('NONSENSE / HTTP/1.1', 'Host: a'), 501);
   assert.equal(refused('GET / HTTP/1.2', 'Host: a'), 505);
   assert.equal(refused('GET / HTTP/1.1', 'Host: a', 'Expect: tea'), 417);

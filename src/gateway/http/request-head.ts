@@ -75,13 +75,14 @@ const TARGET_HOST = bad('the host of the request target and Host must be the sam
 const EXPECTATION = new BadHead(417, 'only 100-continue can be expected');
 const TOO_MANY = new BadHead(431, 'there are too many header fields');
 
-const methods = new Set(METHODS);
+const methods = new Set(METHODS.filter((method) => method !== 'CONNECT'));
 
 /** Reads the head that begins at `start`. `text` holds all of it, to its empty line. */
 export function parseRequest(text: string, start: number, limits: HeadLimits): RequestHead | BadHead {
   const head = new RequestHead();
   seen.start = start;
-  seen.hosts = seen.lengths = seen.encodings = named.length = 0;
+  seen.hosts = seen.lengths = seen.encodings = 0;
+  if (named.length > 0) named.length = 0;
   seen.upgrade = '';
   const wrong = readLine(head, text, start) ?? readFields(head, text, limits.headers) ?? judge(head);
   if (wrong !== null) return wrong;
@@ -107,7 +108,8 @@ function readLine(head: RequestHead, text: string, start: number): BadHead | nul
   if (!isNew && !text.startsWith('1.0', i + 5)) return /^\d\.\d$/.test(text.slice(i + 5, end)) ? VERSION : LINE;
   head.minor = isNew ? 1 : 0;
   head.keepAlive = isNew;
-  if (!methods.has(head.method)) return METHOD;
+  // With a path as its target, too.
+  if (!methods.has(head.method)) return head.method === 'CONNECT' ? CONNECT : METHOD;
   seen.fieldsAt = end + 2;
   seen.keptFrom = start;
   const isPath = text.charCodeAt(targetAt) === 0x2f;
@@ -120,7 +122,6 @@ function readLine(head: RequestHead, text: string, start: number): BadHead | nul
 
 /** Anything but a path. A URL becomes the path in it; its host must then be that of `Host`. */
 function readTarget(head: RequestHead): BadHead | null {
-  if (head.method === 'CONNECT') return CONNECT;
   if (head.target === '*') return head.method === 'OPTIONS' ? null : TARGET_FORM;
   const [, authority, path] = /^https?:\/\/([^/?]+)(.*)$/i.exec(head.target) ?? [];
   if (authority === undefined || !isAllOf(authority, HOST)) return TARGET_FORM;
@@ -243,16 +244,20 @@ function judge(head: RequestHead): BadHead | null {
   return null;
 }
 
+/** The last host that was read; one client after the other names the same. */
+const last = { authority: '', name: '' };
+
 /** Without the port, in lower case; null: this is no host. */
 function hostName(authority: string): string | null {
-  if (authority === '') return '';
+  if (authority === last.authority) return last.name;
   const isAddress = authority.charCodeAt(0) === 0x5b;
-  const nameEnd = isAddress ? authority.indexOf(']') + 1 : authority.indexOf(':');
-  if (isAddress && nameEnd === 0) return null;
-  if (nameEnd === -1) return authority.includes(']') || authority.includes('[') ? null : authority.toLowerCase();
-  const name = authority.slice(0, nameEnd);
-  const port = authority.slice(nameEnd);
-  if (!/^(?::\d{0,5})?$/.test(port) || name === '') return null;
-  if (isAddress ? !/^\[[0-9a-f:.]+\]$/i.test(name) : /[[\]]/.test(name)) return null;
-  return name.toLowerCase();
+  const colon = isAddress ? authority.indexOf(']') + 1 : authority.indexOf(':');
+  if (isAddress && colon === 0) return null;
+  const nameEnd = colon === -1 ? authority.length : colon;
+  const name = authority.slice(0, nameEnd).toLowerCase();
+  if (!/^(?::\d{0,5})?$/.test(authority.slice(nameEnd)) || name === '') return null;
+  if (isAddress ? !/^\[[0-9a-f:.]+\]$/.test(name) : /[[\]]/.test(name)) return null;
+  last.authority = authority;
+  last.name = name;
+  return name;
 }

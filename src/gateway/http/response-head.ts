@@ -29,6 +29,11 @@ export class ResponseHead {
   readFrom(text: string): void {
     this.#text = text;
   }
+
+  /** The fields for the client, a line each. */
+  get lines(): string {
+    return this.unchanged ? this.#text.slice(this.fieldsAt, this.end - 2) : this.kept.slice(this.kept.indexOf('\n') + 1);
+  }
 }
 
 const seen = { keptFrom: 0, encodings: 0 };
@@ -48,7 +53,8 @@ const TOO_MANY = bad('there are too many header fields');
 /** Reads the head at the start of `text`, which holds all of it, to its empty line. */
 export function parseResponse(text: string, limits: HeadLimits): ResponseHead | BadHead {
   const head = new ResponseHead();
-  seen.keptFrom = seen.encodings = named.length = 0;
+  seen.keptFrom = seen.encodings = 0;
+  if (named.length > 0) named.length = 0;
   const wrong = readLine(head, text) ?? readFields(head, text, limits.headers);
   if (wrong !== null) return wrong;
   if (head.end > limits.headBytes) return TOO_LARGE;

@@ -7,11 +7,25 @@ import { Framing } from './framing.ts';
 import type { RequestHead } from './request-head.ts';
 import { keptOf, parseResponse, type ResponseHead } from './response-head.ts';
 
+/** Takes an answer for a client that does not speak HTTP/1.1. */
+export interface Sink {
+  /** A 1xx answer before the real one. */
+  hint(head: ResponseHead): void;
+  /** `extra`: lines that are added to the head. */
+  open(head: ResponseHead, extra: string): void;
+  /** Payload. False: it takes no more for now. */
+  data(bytes: Buffer): boolean;
+  /** `trailers`: as lines. */
+  end(trailers: string): void;
+}
+
 /** The request that a connection carries. */
 export interface Asker {
   readonly head: RequestHead;
   /** Where the response goes. */
   readonly out: Socket;
+  /** Where it goes instead, if this is not null. */
+  readonly sink: Sink | null;
   /** Lines that the response gets in addition; empty as a rule. */
   readonly extra: string;
   /** The head of the response is here. Whether the client's connection ends with it; `must`: it does in any case. */
@@ -43,6 +57,20 @@ interface Linked extends Socket {
   [key]?: UpstreamLink;
 }
 
+/** The head of an answer, and what came of its body with it. */
+interface Opening {
+  readonly head: ResponseHead;
+  readonly text: string;
+  readonly bytes: Buffer;
+  /** Where the body's part of the bytes ends. */
+  readonly end: number;
+  readonly pieces: Buffer[] | null;
+  readonly closes: boolean;
+}
+
+/** More 1xx answers than these for one request are no hints. */
+const HINTS = 20;
+
 const TRANSFER = ['transfer-encoding', 'trailer'];
 const NONE: ReadonlySet<string> = new Set();
 
@@ -60,12 +88,14 @@ export class UpstreamLink {
   heard = false;
   /** It may carry another request after this one. */
   keeps = true;
-  /** When it began to wait in the pool, or was last read from; 0: not since the request went out. */
+  /** When something was last read from it; 0: nothing since the request went out. */
   since = 0;
   /** Told when it ends while it waits in the pool. */
   onIdleEnd: ((link: UpstreamLink) => void) | null = null;
   #mode: 'head' | 'body' | 'over' = 'head';
   #pending: Buffer | null = null;
+  /** 1xx answers before this one. */
+  #hints = 0;
   readonly #body = new Framing(0, false);
   #shape: Shape = 'as it is';
   #error: Error | null = null;
@@ -88,6 +118,7 @@ export class UpstreamLink {
     this.heard = false;
     this.keeps = true;
     this.since = 0;
+    this.#hints = 0;
     this.#mode = 'head';
   }
 
@@ -112,7 +143,7 @@ export class UpstreamLink {
     const { asker } = this;
     this.keeps = false;
     if (asker !== null && this.#mode === 'body' && this.#body.isOpen) {
-      if (this.#shape === 'in chunks') asker.out.write('0\r\n\r\n', 'latin1');
+      if (this.#shape === 'in chunks' && asker.sink === null) asker.out.write('0\r\n\r\n', 'latin1');
       this.#finish(asker);
     }
     this.socket.destroy();
@@ -145,8 +176,10 @@ export class UpstreamLink {
       const head = parseResponse(text, limits);
       if (head instanceof BadHead) return asker.failed(`its answer is refused: ${head.why}`);
       if (head.status >= 200) return this.#readAnswer(asker, head, { text, bytes: rest });
+      if (++this.#hints > HINTS) return asker.failed('it does not come to its answer');
       if (head.status === 101) return asker.failed('it changes the protocol, which nobody asked for');
-      if (asker.head.minor === 1 && (head.status !== 100 || asker.head.expects)) asker.out.write(`${keptOf(head, text)}\r\n`, 'latin1');
+      if (asker.sink !== null) asker.sink.hint(head);
+      else if (asker.head.minor === 1 && (head.status !== 100 || asker.head.expects)) asker.out.write(`${keptOf(head, text)}\r\n`, 'latin1');
       rest = rest.subarray(head.end);
       this.since = clock.now();
     }
@@ -154,36 +187,41 @@ export class UpstreamLink {
 
   #readAnswer(asker: Asker, head: ResponseHead, { text, bytes }: { readonly text: string; readonly bytes: Buffer }): void {
     const must = this.#frame(asker.head, head);
-    const pieces: Buffer[] | null = this.#shape === 'without chunks' ? [] : null;
+    const pieces: Buffer[] | null = this.#shape === 'without chunks' || asker.sink !== null ? [] : null;
     const end = this.#body.cut(bytes, head.end, pieces);
     if (this.#body.isBad) return asker.failed('its answer has a bad chunk');
     const closes = asker.opens(head, must);
-    let added = asker.extra;
-    if (closes) added += 'Connection: close\r\n';
-    else if (asker.head.minor === 0) added += 'Connection: keep-alive\r\n';
-    const { out } = asker;
     let flows: boolean;
-    if (added === '' && head.unchanged && this.#shape === 'as it is') {
-      flows = out.write(end === bytes.length ? bytes : bytes.subarray(0, end));
+    if (asker.sink === null) {
+      flows = this.#write(asker, { head, text, bytes, end, pieces, closes });
     } else {
-      let start = keptOf(head, text);
-      if (pieces !== null) start = without(start, start.indexOf('\n') + 1, TRANSFER, NONE);
-      if (this.#shape === 'in chunks') added += 'Transfer-Encoding: chunked\r\n';
-      start += `${added}\r\n`;
-      if (end === head.end) {
-        flows = out.write(start, 'latin1');
-      } else if (this.#shape === 'as it is' && end <= text.length) {
-        flows = out.write(start + text.slice(head.end, end), 'latin1');
-      } else {
-        out.cork();
-        out.write(start, 'latin1');
-        flows = this.#hand(out, bytes.subarray(head.end, end), pieces);
-        out.uncork();
-      }
+      asker.sink.open(head, asker.extra);
+      flows = pour(asker.sink, bytes.subarray(head.end, end), this.#body.chunks === null ? null : pieces);
     }
     this.#mode = 'body';
     if (!this.#body.isDone) asker.goesOn();
     this.#after(asker, flows, end < bytes.length);
+  }
+
+  /** The answer as HTTP/1.1: what came of it, in as few writes as it takes. */
+  #write(asker: Asker, { head, text, bytes, end, pieces, closes }: Opening): boolean {
+    const { out } = asker;
+    let added = asker.extra;
+    if (closes) added += 'Connection: close\r\n';
+    else if (asker.head.minor === 0) added += 'Connection: keep-alive\r\n';
+    const isWhole = this.#shape === 'as it is';
+    if (added === '' && head.unchanged && isWhole) return out.write(end === bytes.length ? bytes : bytes.subarray(0, end));
+    let start = keptOf(head, text);
+    if (pieces !== null) start = without(start, start.indexOf('\n') + 1, TRANSFER, NONE);
+    if (this.#shape === 'in chunks') added += 'Transfer-Encoding: chunked\r\n';
+    start += `${added}\r\n`;
+    if (end === head.end) return out.write(start, 'latin1');
+    if (isWhole && end <= text.length) return out.write(start + text.slice(head.end, end), 'latin1');
+    out.cork();
+    out.write(start, 'latin1');
+    const flows = this.#hand(out, bytes.subarray(head.end, end), pieces);
+    out.uncork();
+    return flows;
   }
 
   /** Where the body ends, and in which form the client gets it. True: the client's connection cannot go on after it. */
@@ -208,10 +246,11 @@ export class UpstreamLink {
 
   #readBody(asker: Asker, bytes: Buffer): void {
     this.since = this.#ports.clock.now();
-    const pieces: Buffer[] | null = this.#shape === 'without chunks' ? [] : null;
+    const pieces: Buffer[] | null = this.#shape === 'without chunks' || asker.sink !== null ? [] : null;
     const end = this.#body.cut(bytes, 0, pieces);
     if (this.#body.isBad) return asker.failed('its answer has a bad chunk');
-    const flows = this.#hand(asker.out, end === bytes.length ? bytes : bytes.subarray(0, end), pieces);
+    const part = end === bytes.length ? bytes : bytes.subarray(0, end);
+    const flows = asker.sink === null ? this.#hand(asker.out, part, pieces) : pour(asker.sink, part, this.#body.chunks === null ? null : pieces);
     this.#after(asker, flows, end < bytes.length);
   }
 
@@ -242,8 +281,17 @@ export class UpstreamLink {
 
   #finish(asker: Asker): void {
     this.#mode = 'over';
+    asker.sink?.end(this.#body.chunks?.trailers ?? '');
     asker.replied();
   }
+}
+
+/** `pieces`: the payload, where it came in chunks. */
+function pour(sink: Sink, bytes: Buffer, pieces: readonly Buffer[] | null): boolean {
+  if (pieces === null) return bytes.length === 0 || sink.data(bytes);
+  let flows = true;
+  for (const piece of pieces) flows = sink.data(piece);
+  return flows;
 }
 
 /** Bytes as a text that holds the whole head at their start; null: it is not all here. */

@@ -1,0 +1,84 @@
+// The HTTP/2 proxy: sessions of node:http2 on the client side, each of whose streams is asked of an upstream over HTTP/1.1.
+// Sessions are counted, probed and told to go like those of any node.
+import http2, { constants, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { Attachment } from '../../connections/ports.ts';
+import { connectionOf } from '../../connections/socket-link.ts';
+import { attachHttp2 } from '../../connections/transports/http2.ts';
+import { Turns } from '../../connections/turns.ts';
+import type { Acceptor, ClientFacts } from '../ports.ts';
+import type { House } from '../http/caller.ts';
+import { StreamCaller } from './stream-caller.ts';
+
+/** As nginx has it. */
+const STREAMS = 128;
+
+/** Each stream is looked after this often. */
+const LOOK_MS = 1_000;
+
+const key = Symbol('evenkeel.client');
+
+interface Linked extends ServerHttp2Session {
+  [key]?: ClientFacts;
+}
+
+export class Http2Proxy implements Acceptor {
+  readonly #house: House;
+  readonly #server: Http2Server;
+  readonly #attachment: Attachment;
+  readonly #turns: Turns<StreamCaller>;
+  /** Whose session is being made. */
+  #arriving: ClientFacts | null = null;
+  readonly #left = (caller: StreamCaller): void => this.#turns.remove(caller.seat);
+
+  /** `house`: of the HTTP/1.1 proxy, whose connections to upstreams are used. */
+  constructor(house: House) {
+    const { ports } = house;
+    const { timeouts, limits, clock } = ports;
+    this.#house = house;
+    this.#server = http2.createServer({ settings: { maxConcurrentStreams: STREAMS, maxHeaderListSize: limits.headBytes, enablePush: false } });
+    this.#attachment = attachHttp2(this.#server, ports.transport);
+    const lookMs = Math.min(LOOK_MS, timeouts.clientBodyMs / 2, timeouts.upstreamReadMs / 2, timeouts.clientSendMs / 2);
+    this.#turns = new Turns(clock, lookMs, (caller) => caller.sweep(clock.now()));
+    this.#server.on('session', (session: Linked) => {
+      if (this.#arriving !== null) session[key] = this.#arriving;
+      // Its streams and its socket hear of it, too.
+      session.on('error', () => {});
+    });
+    this.#server.on('sessionError', () => {});
+    this.#server.on('stream', (stream: ServerHttp2Stream, _headers: IncomingHttpHeaders, flags: number, raw: readonly string[]) =>
+      this.#stream(stream, flags, raw),
+    );
+  }
+
+  accept(socket: Socket, client: ClientFacts, head: Buffer | null): void {
+    if (socket.destroyed) return;
+    // The session's passage has its own errors to listen for from now on; until then there may be one already.
+    socket.on('error', () => {});
+    if (head !== null && head.length > 0) {
+      socket.pause();
+      socket.unshift(head);
+    }
+    this.#arriving = client;
+    try {
+      this.#server.emit('connection', socket);
+    } finally {
+      this.#arriving = null;
+    }
+    socket.resume();
+  }
+
+  close(): void {
+    this.#turns.stop();
+    this.#attachment.detach();
+  }
+
+  #stream(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
+    const client = (stream.session as Linked | undefined)?.[key];
+    const connection = connectionOf(stream);
+    if (client === undefined || connection === undefined) return stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    const caller = new StreamCaller({ stream, client, connection, house: this.#house, left: this.#left });
+    caller.seat = this.#turns.add(caller);
+    caller.begin(raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0);
+  }
+}

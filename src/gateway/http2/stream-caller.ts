@@ -1,0 +1,189 @@
+// One stream of HTTP/2 as the client of an exchange: its body goes in as HTTP/1.1, and the answer comes out as HTTP/2.
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { Connection } from '../../connections/connection.ts';
+import type { ClientFacts } from '../ports.ts';
+import type { OwnAnswer } from '../http/answers.ts';
+import type { AnswerSink, Caller, House } from '../http/caller.ts';
+import { Exchange } from '../http/exchange.ts';
+import { BadHead } from '../http/fields.ts';
+import { aboutClient } from '../http/forwarding.ts';
+import { parseRequest } from '../http/request-head.ts';
+import type { ResponseHead } from '../http/response-head.ts';
+import { chunk, fieldsOf, lastChunk, requestText } from './headers.ts';
+
+const NOTHING = Buffer.alloc(0);
+
+const TOO_LARGE = new BadHead(431, 'the head of the request is too large');
+const MALFORMED = new BadHead(400, 'the request has a field that HTTP/2 does not allow');
+
+export interface Arrival {
+  readonly stream: ServerHttp2Stream;
+  readonly client: ClientFacts;
+  readonly connection: Connection;
+  readonly house: House;
+  /** Told once, when the stream is closed. */
+  readonly left: (caller: StreamCaller) => void;
+}
+
+export class StreamCaller implements Caller, AnswerSink {
+  readonly client: ClientFacts;
+  readonly connection: Connection;
+  readonly about: string;
+  readonly sink: AnswerSink = this;
+  /** Where it sits in the round of those that are looked after. */
+  seat = 0;
+  readonly #stream: ServerHttp2Stream;
+  readonly #house: House;
+  #exchange: Exchange | null = null;
+  #isChunked = false;
+  #trailers: readonly string[] = [];
+  #answerTrailers = '';
+  #isHead = false;
+  /** When what waits to be sent was first seen waiting. */
+  #unsentAt = 0;
+  #unsent = 0;
+
+  constructor({ stream, client, connection, house, left }: Arrival) {
+    this.#stream = stream;
+    this.client = client;
+    this.connection = connection;
+    this.#house = house;
+    this.about = aboutClient(client);
+    stream.on('data', (bytes: Buffer) => this.#feed(this.#isChunked ? chunk(bytes) : bytes));
+    stream.on('trailers', (_headers: unknown, _flags: unknown, raw: readonly string[]) => (this.#trailers = raw));
+    stream.on('end', () => this.#ended());
+    stream.on('drain', () => this.#exchange?.resume());
+    stream.on('wantTrailers', () => this.#sendTrailers());
+    // The close that follows says all that matters.
+    stream.on('error', () => {});
+    stream.on('close', () => {
+      this.#exchange?.abort();
+      this.#exchange = null;
+      left(this);
+    });
+  }
+
+  /** The socket is the session's: nothing may be written to it. */
+  get socket(): Socket {
+    return this.#stream.session?.socket as Socket;
+  }
+
+  get isPaused(): boolean {
+    return this.#stream.isPaused();
+  }
+
+  /** `isOpen`: a body follows. */
+  begin(raw: readonly string[], isOpen: boolean): void {
+    const { limits, tally } = this.#house.ports;
+    const text = requestText(raw, isOpen);
+    const isTooLarge = text !== null && text.length > limits.headBytes;
+    const head = text === null ? MALFORMED : isTooLarge ? TOO_LARGE : parseRequest(text, 0, limits);
+    if (head instanceof BadHead) {
+      tally.refused.set(head.status, (tally.refused.get(head.status) ?? 0) + 1);
+      this.answer({ status: head.status, headers: [['Content-Type', 'text/plain; charset=utf-8']], body: `${head.status}: ${head.why}\n` }, false);
+      return this.over(true);
+    }
+    this.#isChunked = head.chunked;
+    this.#isHead = head.method === 'HEAD';
+    const exchange = new Exchange(this, head, this.#house);
+    this.#exchange = exchange;
+    exchange.open(NOTHING, 0);
+  }
+
+  sweep(now: number): void {
+    const { timeouts } = this.#house.ports;
+    const { writableLength } = this.#stream;
+    if (writableLength === 0 || writableLength !== this.#unsent) {
+      this.#unsent = writableLength;
+      this.#unsentAt = now;
+    } else if (now - this.#unsentAt > timeouts.clientSendMs) {
+      return this.cut();
+    }
+    this.#exchange?.sweep(now, timeouts);
+  }
+
+  serve(): void {}
+
+  /** Sessions are told to go in their own manner. */
+  isLast(): boolean {
+    return false;
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  cut(): void {
+    // `close` would send the end of the stream before the reset, and half an answer would look like a whole one.
+    this.#stream.destroy(new Error('the answer broke off'));
+  }
+
+  over(closes: boolean): void {
+    const stream = this.#stream;
+    this.#exchange = null;
+    // What still comes of the body is not wanted: with NO_ERROR the answer counts (RFC 9113, section 8.1).
+    if (closes && !stream.readableEnded && !stream.closed) stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
+    stream.resume();
+  }
+
+  leave(): Buffer {
+    return NOTHING;
+  }
+
+  hint(head: ResponseHead): void {
+    if (this.#isOpen) this.#stream.additionalHeaders({ ...fieldsOf(head.lines, 0), ':status': head.status });
+  }
+
+  open(head: ResponseHead, extra: string): void {
+    if (!this.#isOpen) return;
+    const headers = fieldsOf(head.lines + extra, 0);
+    this.#respond({ ...headers, ':status': head.status }, this.#isHead || head.status === 204 || head.status === 304, head.chunked);
+  }
+
+  data(bytes: Buffer): boolean {
+    return this.#stream.writable ? this.#stream.write(bytes) : true;
+  }
+
+  end(trailers: string): void {
+    this.#answerTrailers = trailers;
+    if (this.#stream.writable) this.#stream.end();
+  }
+
+  answer({ status, headers, body }: OwnAnswer, bodiless: boolean): void {
+    if (!this.#isOpen) return;
+    const bytes = Buffer.from(body);
+    const lines: OutgoingHttpHeaders = { ':status': status, 'content-length': bytes.length };
+    for (const [name, value] of headers) lines[name.toLowerCase()] = value;
+    this.#respond(lines, bodiless, false);
+    if (!bodiless) this.#stream.end(bytes);
+  }
+
+  get #isOpen(): boolean {
+    return !this.#stream.destroyed && !this.#stream.closed && !this.#stream.headersSent;
+  }
+
+  #respond(headers: OutgoingHttpHeaders, endStream: boolean, waitForTrailers: boolean): void {
+    this.#stream.respond(headers, endStream ? { endStream } : { waitForTrailers });
+  }
+
+  #sendTrailers(): void {
+    const trailers = fieldsOf(this.#answerTrailers, 0);
+    if (Object.keys(trailers).length > 0) this.#stream.sendTrailers(trailers);
+    else this.#stream.close();
+  }
+
+  #feed(bytes: Buffer): void {
+    if (this.#exchange !== null && !this.#exchange.isReceived) this.#exchange.feed(bytes);
+  }
+
+  #ended(): void {
+    if (this.#isChunked) this.#feed(lastChunk(this.#trailers));
+    // Less than its length said.
+    if (this.#exchange !== null && !this.#exchange.isReceived) this.cut();
+  }
+}
