@@ -292,6 +292,47 @@ test('a server that is drained is left at quiet moments, spread over time, and w
   assert.equal(at.one.closes.filter((code) => code === 1_001).length, count / 2);
 });
 
+test('a drain that is taken back moves nobody else', async () => {
+  await using at = await pair();
+  const players = await Promise.all(Array.from({ length: 60 }, () => Player.open(at.stage.url)));
+  const [first] = at.stage.group.upstreams;
+  at.stage.group.drain(first);
+  first.draining = false;
+  await new Promise((resolve) => void setTimeout(resolve, 200));
+  const { active } = first;
+  assert.ok(active >= 18, `${active} of 30 are where they were`);
+  await new Promise((resolve) => void setTimeout(resolve, 300));
+  assert.equal(first.active, active);
+  assert.ok(players.every(({ closed }) => closed === null));
+});
+
+test('a fragmented message that begins while its server is changed goes to the next one as a whole', async () => {
+  await using at = await pair();
+  const player = await Player.open(at.stage.url);
+  await player.says('hello');
+  at.stage.group.upstreams[1].isDown = true;
+  at.one.die();
+  await until(() => at.stage.relay.list()[0].stage === 'detached', 'the outage');
+  player.ws.send('first, ', { fin: false });
+  await new Promise((resolve) => void setTimeout(resolve, 50));
+  at.stage.group.upstreams[1].isDown = false;
+  await until(() => at.stage.tally.reattached === 1, 'the next upstream');
+  player.ws.send('last', { fin: true });
+  await player.hears('two: first, last');
+});
+
+test('a client cannot say that it was moved here', async () => {
+  await using echo = await EchoUpstream.open();
+  for (const failover of [false, true]) {
+    await using stage = await RelayStage.open({ ports: [echo.port], websocket: { failover } });
+    await Player.open(stage.url, { headers: { 'Evenkeel-Reconnect': '3' } });
+  }
+  assert.deepEqual(
+    echo.handshakes.map((one) => one['evenkeel-reconnect']),
+    [undefined, undefined],
+  );
+});
+
 test('without failover the clients of a drained server are told to go, one after the other', async () => {
   await using one = await EchoUpstream.open({ name: 'one' });
   await using two = await EchoUpstream.open({ name: 'two' });

@@ -105,7 +105,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     const tunnel = this.#tunnel;
     const { target, keeper, group } = tunnel;
     this.#attempt = null;
-    keeper.ports.log.warn({ upstream: target?.name, group: group.settings.name, failure, error: error.message }, 'an upstream did not take over a WebSocket');
+    keeper.ports.log.info({ upstream: target?.name, group: group.settings.name, failure, error: error.message }, 'an upstream did not take over a WebSocket');
     if (target !== null) this.#tried.add(target);
     tunnel.release('failed');
     if (this.#isOver) return;
@@ -231,9 +231,9 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     const { upstream, keeper } = tunnel;
     tunnel.upstream = null;
     upstream?.destroySoon();
-    const why = obstacle(tunnel);
-    if (why === 'cut') keeper.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'failed' });
-    else if (why === 'message') keeper.close(tunnel, CloseCode.restart, 'the server changed in the middle of a message');
+    // What the client has begun to say since then was said to nobody yet.
+    if (!tunnel.fromUpstream.atFrame) keeper.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'failed' });
+    else if (tunnel.fromUpstream.midMessage) keeper.close(tunnel, CloseCode.restart, 'the server changed in the middle of a message');
     else if (this.#waiting !== null) this.#attach();
   }
 

@@ -76,7 +76,7 @@ export class OpeningStage implements Stage, AttemptEvents {
     this.#attempt = null;
     if (!tunnel || !target) return;
     const { keeper, group } = tunnel;
-    keeper.ports.log.warn({ upstream: target.name, group: target.group, failure, error: error.message }, 'a WebSocket handshake with an upstream failed');
+    keeper.ports.log.info({ upstream: target.name, group: target.group, failure, error: error.message }, 'a WebSocket handshake with an upstream failed');
     tunnel.release('failed');
     this.#tried ??= new Set();
     this.#tried.add(target);
@@ -216,12 +216,16 @@ function withCookie({ target, group, facts }: Tunnel, ask: Ask, raw: Buffer): Bu
   return Buffer.concat([raw.subarray(0, raw.length - 2), Buffer.from(cookie, 'latin1')]);
 }
 
-/** The head of the client's handshake without its empty line, and without its offers of extensions where nobody could go on with them. */
+/** What only this gateway says, and offers of extensions where the next upstream could not go on with them. */
+const OURS = /^evenkeel-reconnect:/i;
+const OURS_OR_EXTENSION = /^(?:evenkeel-reconnect|sec-websocket-extensions):/i;
+
+/** The head of the client's handshake as it goes upstream, without its empty line. */
 export function headOf(upgrade: Upgrade, outlives: boolean): string {
+  const left = outlives ? OURS_OR_EXTENSION : OURS;
   const head = upgrade.head.toString('latin1', 0, upgrade.head.length - 4);
-  if (!outlives) return head;
   return head
     .split('\r\n')
-    .filter((line) => !/^sec-websocket-extensions:/i.test(line))
+    .filter((line) => !left.test(line))
     .join('\r\n');
 }

@@ -55,6 +55,8 @@ interface PlannedMove {
   /** The upstream that is to be left. */
   readonly from: Upstream;
   readonly wanted: Upstream | null;
+  /** An operator asked for it; else it is left alone when its upstream stays after all. */
+  readonly asked: boolean;
 }
 
 export class WebSocketRelay implements Upgrader, Keeper {
@@ -237,7 +239,7 @@ export class WebSocketRelay implements Upgrader, Keeper {
     const wanted = to === null ? null : (group.upstreams.find(({ name }) => name === to) ?? null);
     if (to !== null && wanted === null) return 'no-upstream';
     if (to === null && isRefused(group.choose({ ...life.ask, without: new Set([target]) }))) return 'no-upstream';
-    this.#moves.add({ tunnel, from: target, wanted });
+    this.#moves.add({ tunnel, from: target, wanted, asked: true });
     return 'moving';
   }
 
@@ -275,15 +277,16 @@ export class WebSocketRelay implements Upgrader, Keeper {
   #gone(tunnel: Tunnel, upstream: Upstream, why: 'down' | 'draining' | 'removed'): void {
     const { kind } = tunnel.stage;
     if (kind !== 'open' && kind !== 'resyncing') return;
-    if (why !== 'down') return this.#moves.add({ tunnel, from: upstream, wanted: null });
+    if (why !== 'down') return this.#moves.add({ tunnel, from: upstream, wanted: null, asked: false });
     if (tunnel.life === null) this.close(tunnel, CloseCode.restart, 'the server is down');
     else this.detach(tunnel, { kind: 'lost', code: 1006 });
   }
 
   /** The turn of one that is to leave its upstream. */
-  #leave({ tunnel, from, wanted }: PlannedMove): 'done' | 'nothing' | 'again' {
+  #leave({ tunnel, from, wanted, asked }: PlannedMove): 'done' | 'nothing' | 'again' {
     const { stage, target, life, group, fromClient, fromUpstream, upstream } = tunnel;
     if (target !== from || (stage.kind !== 'open' && stage.kind !== 'resyncing')) return 'nothing';
+    if (!asked && !from.draining && group.upstreams.includes(from)) return 'nothing';
     if (stage.kind === 'resyncing' || !fromUpstream.isQuiet) return 'again';
     const ask = life?.ask ?? { key: null, sticky: null };
     const choice = wanted ?? group.choose({ ...ask, without: new Set([from]) });
@@ -326,5 +329,7 @@ export class WebSocketRelay implements Upgrader, Keeper {
 }
 
 function lifeOf(of: Pick<Life, 'ask' | 'head'>, { replay, holdBytes }: WebSocketSettings): Life {
-  return { ...of, kind: 'plain', protocol: undefined, replay: replay > 0 ? new Replay(replay, holdBytes) : null, outageSince: -1, attachedAt: 0 };
+  // Spelled out: an object that begins as a copy takes five times the memory.
+  const { ask, head } = of;
+  return { ask, head, kind: 'plain', protocol: undefined, replay: replay > 0 ? new Replay(replay, holdBytes) : null, outageSince: -1, attachedAt: 0 };
 }

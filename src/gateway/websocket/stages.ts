@@ -53,7 +53,9 @@ export function endedByUpstream(tunnel: Tunnel, data: Buffer, end: number): bool
     return true;
   }
   const code = closeCodeOf(data, closeAt);
-  const isLost = life !== null && tunnel.stage.kind !== 'parting' && tunnel.group.settings.websocket.abnormalCodes.includes(code);
+  // A node of sessions that is full tells its client when to come back, and who has been told is let in first.
+  const isForClient = tunnel.stage.kind === 'parting' || (code === CloseCode.tryLater && life?.kind !== 'plain');
+  const isLost = life !== null && !isForClient && tunnel.group.settings.websocket.abnormalCodes.includes(code);
   tunnel.toClient(data.subarray(0, isLost ? closeAt : end));
   if (isLost) keeper.detach(tunnel, { kind: 'lost', code });
   else keeper.finish(tunnel, { toClient: false, toUpstream: true, ours: false, outcome: code === CloseCode.failed ? 'failed' : 'ok' });

@@ -29,8 +29,9 @@ export class RelayTransport implements Transport {
     if (tunnel === null) return;
     this.#keeper.ports.transport.registry.leave(connection, goodbye);
     this.#told(tunnel);
-    // Before its answer it has nothing to be told: it is told then.
-    if (tunnel.stage.kind !== 'opening') this.#keeper.close(tunnel, CloseCode.restart, goodbye.reason);
+    // Before its answer it has nothing to be told: it is told then. Another answer than 101 is its end anyway.
+    const { kind } = tunnel.stage;
+    if (kind !== 'opening' && kind !== 'answering') this.#keeper.close(tunnel, CloseCode.restart, goodbye.reason);
   }
 
   cut(connection: Connection): void {
