@@ -79,7 +79,8 @@ export class TurnGroup implements Group {
 
   choose({ without }: Ask): Upstream | Refused {
     const left = this.upstreams.filter((upstream) => without?.has(upstream) !== true);
-    return left.length === 0 ? { refused: 'down', retryAfterS: 1 } : left[this.#turn++ % left.length];
+    if (left.length === 0) return { refused: 'down', retryAfterS: 1 };
+    return without === null ? left[this.#turn++ % left.length] : left[0];
   }
 }
 

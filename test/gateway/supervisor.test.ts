@@ -76,12 +76,12 @@ async function served(port: number): Promise<Served> {
 
 /** New connections without a pause, several at a time, until told to stop. */
 function storm(port: number): { readonly pids: Set<number>; stop(): Promise<{ served: number; failures: string[] }> } {
-  let going = true;
+  const over = new AbortController();
   let count = 0;
   const failures: string[] = [];
   const pids = new Set<number>();
   const lane = async (): Promise<void> => {
-    while (going) {
+    while (!over.signal.aborted) {
       try {
         pids.add((await served(port)).pid);
         count++;
@@ -95,7 +95,7 @@ function storm(port: number): { readonly pids: Set<number>; stop(): Promise<{ se
   return {
     pids,
     stop: async () => {
-      going = false;
+      over.abort();
       await Promise.all(lanes);
       return { served: count, failures };
     },

@@ -70,11 +70,11 @@ export async function openDoor(settings: ListenerSettings, ports: DoorPorts): Pr
 /** A client that vanished without a word is found by the kernel, which begins to ask after this, ms. */
 const KEEP_ALIVE_MS = 60_000;
 
-const seatKey = Symbol('evenkeel.guard');
+const addressOf = Symbol('evenkeel.address');
 
-/** What the guard calls a socket that it let in; on the socket itself, so that it goes with it. */
+/** Under which address the guard let a socket in; on the socket itself, so that it goes with it. */
 interface Guarded extends Socket {
-  [seatKey]?: string | null;
+  [addressOf]?: string | null;
 }
 
 class NetDoor implements Door {
@@ -108,7 +108,7 @@ class NetDoor implements Door {
     const gone = (socket: Socket): void => this.#gone(socket);
     const read = (socket: Socket, bytes: Buffer): void => this.#read(socket, bytes);
     this.#onClose = function () {
-      guard.leave((this as Guarded)[seatKey] ?? null);
+      guard.leave((this as Guarded)[addressOf] ?? null);
     };
     this.#onGone = function () {
       gone(this);
@@ -176,7 +176,7 @@ class NetDoor implements Door {
   #accept(socket: Socket): void {
     const refusal = this.#ports.guard.enter();
     if (refusal !== null) return this.#refuse(socket, refusal);
-    (socket as Guarded)[seatKey] = null;
+    (socket as Guarded)[addressOf] = null;
     socket.on('close', this.#onClose);
     if (!this.#settings.proxyProtocol) return this.#known(socket, this.#client(socket), null);
     this.#await(socket);
@@ -204,9 +204,9 @@ class NetDoor implements Door {
   #known(socket: Socket, client: ClientFacts | null, rest: Buffer | null): void {
     if (client === null) return void socket.destroy();
     if (!client.trusted) {
-      const entered = this.#ports.guard.enterAs(client.address);
-      if (typeof entered !== 'string') return this.#refuse(socket, entered);
-      (socket as Guarded)[seatKey] = entered;
+      const refusal = this.#ports.guard.enterAs(client.address);
+      if (refusal !== null) return this.#turnOut(socket, refusal);
+      (socket as Guarded)[addressOf] = client.address;
     }
     if (this.#tls !== null) return this.#handshake(socket, client, rest);
     const { acceptors } = this.#ports;
@@ -302,6 +302,13 @@ class NetDoor implements Door {
       socket.on('error', ignore);
       socket.destroy();
     }
+  }
+
+  /** It was let in as one of many, but not as one of its address: it gives its place back before it is told. */
+  #turnOut(socket: Socket, refusal: Refusal): void {
+    socket.off('close', this.#onClose);
+    this.#ports.guard.leave(null);
+    this.#refuse(socket, refusal);
   }
 
   #refuse(socket: Socket, refusal: Refusal): void {

@@ -62,10 +62,10 @@ export class Guard {
   }
 
   /**
-   * It is known whose it is. When that is let in, the key of the address is what `leave` takes. Call it only where the address
-   * is the client's own, not that of a hop that speaks for many.
+   * It is known whose it is. When that is let in, `leave` follows with the address. Call it only where the address is the
+   * client's own, not that of a hop that speaks for many.
    */
-  enterAs(address: string): Refusal | string {
+  enterAs(address: string): Refusal | null {
     const { perAddress } = this.#limits;
     const key = addressKey(address);
     const open = this.#byAddress.get(key) ?? 0;
@@ -74,13 +74,14 @@ export class Guard {
     const waitMs = this.#rates?.take(this.#clock.now(), address) ?? 0;
     if (waitMs > 0) return this.#refuse({ limit: 'per-address-rate', retryAfterS: Math.ceil(waitMs / 1_000) });
     this.#byAddress.set(key, open + 1);
-    return key;
+    return null;
   }
 
-  /** A connection that was let in is gone. `key`: of its address, null where it never got that far. */
-  leave(key: string | null): void {
+  /** A connection that was let in is gone. `address`: null where it was not let in under one. */
+  leave(address: string | null): void {
     this.counts.open--;
-    if (key === null) return;
+    if (address === null) return;
+    const key = addressKey(address);
     const open = this.#byAddress.get(key) ?? 0;
     if (open > 1) this.#byAddress.set(key, open - 1);
     else this.#byAddress.delete(key);
