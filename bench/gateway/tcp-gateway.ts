@@ -15,9 +15,18 @@ const timeouts = { handshakeMs: 10_000, clientIdleMs: 75_000, connectMs: 5_000, 
 
 /** Resolves with the port where it listens. */
 export async function serve(port: number, limits: Partial<GuardSettings> = {}): Promise<number> {
-  const upstream: Upstream = { name: 'u', group: 'g', address: { host: '127.0.0.1', port }, active: 0, draining: false, begin: () => {}, end: () => {} };
+  const upstream: Upstream = {
+    name: 'u',
+    group: 'g',
+    address: { host: '127.0.0.1', port },
+    active: 0,
+    draining: false,
+    begin: () => {},
+    answered: () => {},
+    end: () => {},
+  };
   const settings = { name: 'g', retries: 2, tls: null, sendProxy: null } as unknown as GroupSettings;
-  const group: Group = { settings, upstreams: [upstream], choose: () => upstream, onGone: () => ({ stop: () => {} }) };
+  const group: Group = { settings, upstreams: [upstream], pressure: 0, choose: () => upstream, onGone: () => ({ stop: () => {} }) };
   const router: Router = { route: () => null, ask: () => ({ key: null, sticky: null, without: null }), group: () => group };
   const registry = new Registry({ clock: realClock, arrival: () => ({ rests: false, bounced: false }) });
   const herd = { choice: registry.choice, load: () => registry.count, tell: () => false };

@@ -16,6 +16,7 @@ export interface Running {
   readonly outcome: Promise<Outcome>;
   /** What it has written to standard output so far. */
   readonly stdout: () => string;
+  readonly stderr: () => string;
 }
 
 export function begin(...args: readonly string[]): Running {
@@ -25,7 +26,7 @@ export function begin(...args: readonly string[]): Running {
   process_.stdout.on('data', (bytes) => (stdout += String(bytes)));
   process_.stderr.on('data', (bytes) => (stderr += String(bytes)));
   const outcome = new Promise<Outcome>((resolve) => process_.on('close', (code) => resolve({ code, stdout, stderr })));
-  return { process: process_, outcome, stdout: () => stdout };
+  return { process: process_, outcome, stdout: () => stdout, stderr: () => stderr };
 }
 
 export const command = (...args: readonly string[]): Promise<Outcome> => begin(...args).outcome;

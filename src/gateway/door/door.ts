@@ -104,7 +104,10 @@ class NetDoor implements Door {
     this.#turnAway = new TurnAway(clock);
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS });
     this.#server.on('connection', (socket) => this.#accept(socket));
-    this.#server.on('error', (error) => log.error({ listener: listenerName(this.#settings), err: error }, 'a listener failed'));
+    this.#server.on('error', (error) => {
+      // What keeps it from listening is told to whoever opens it.
+      if (this.#server.listening) log.error({ listener: listenerName(this.#settings), err: error }, 'a listener failed');
+    });
     const gone = (socket: Socket): void => this.#gone(socket);
     const read = (socket: Socket, bytes: Buffer): void => this.#read(socket, bytes);
     this.#onClose = function () {

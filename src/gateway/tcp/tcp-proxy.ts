@@ -187,7 +187,7 @@ class Layer4 implements TcpProxy, Transport {
     // It was told to go, or went, while the connection was made.
     if (tunnel.stage !== 'dialing') return void upstream.destroy();
     tunnel.stage = 'open';
-    tunnel.connectMs = connectMs;
+    tunnel.chosen?.answered(connectMs);
     this.#ports.tally.tunnels++;
     if (head !== null) {
       tunnel.read = true;
@@ -266,7 +266,7 @@ class Layer4 implements TcpProxy, Transport {
       // What an upstream that has ended its side does not read by then is lost.
       if (upstream?.destroyed === false) tunnel.deadline = this.#ports.clock.after(this.#ports.transport.limits.goodbyeMs, () => upstream.destroy());
     } else {
-      tunnel.chosen?.end(tunnel.outcome, tunnel.connectMs);
+      tunnel.chosen?.end(tunnel.outcome, null);
       tunnel.chosen = null;
       if (client.destroyed) tunnel.deadline?.cancel();
     }

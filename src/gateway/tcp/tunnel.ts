@@ -25,7 +25,6 @@ export class Tunnel {
   upstream: Socket | null = null;
   chosen: Upstream | null = null;
   outcome: Outcome = 'ok';
-  connectMs: number | null = null;
   /** Something came from the client, or from the upstream, since it was last looked at. */
   read = false;
   wrote = false;
