@@ -2,7 +2,8 @@
 // upstreams in turn, a dialer that only connects.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { Event, rethrow } from '../../src/core/event.ts';
 import { realClock, sleep } from '../../src/host/clock.ts';
@@ -48,6 +49,8 @@ export interface StageOptions {
   readonly retries?: number;
   readonly timeouts?: Partial<Timeouts>;
   readonly limits?: PortsOptions['limits'];
+  /** Clients speak TLS to the front. */
+  readonly tls?: { readonly cert: string; readonly key: string };
 }
 
 type Gone = Parameters<Parameters<Group['onGone']>[0]>[0];
@@ -186,6 +189,7 @@ export class RelayStage implements AsyncDisposable {
   readonly fixture: Fixture;
   readonly tally: Tally;
   readonly #server: Server;
+  readonly #scheme: 'ws' | 'wss';
   readonly #route: Route;
   readonly #sockets = new Set<Socket>();
 
@@ -196,7 +200,9 @@ export class RelayStage implements AsyncDisposable {
     this.fixture = house.fixture;
     this.tally = house.tally;
     this.#route = house.route;
-    this.#server = createServer((_, response) => void response.end('this is HTTP'));
+    const answer = (_: IncomingMessage, response: ServerResponse): void => void response.end('this is HTTP');
+    this.#scheme = options.tls === undefined ? 'ws' : 'wss';
+    this.#server = options.tls === undefined ? createServer(answer) : createTlsServer(options.tls, answer);
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
@@ -215,7 +221,7 @@ export class RelayStage implements AsyncDisposable {
   }
 
   get url(): string {
-    return `ws://127.0.0.1:${this.port}/chat?room=1`;
+    return `${this.#scheme}://127.0.0.1:${this.port}/chat?room=1`;
   }
 
   /** Sockets of clients that are open at the front. */

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { WebSocket } from 'ws';
+import { cert, key } from '../transports/certificate.ts';
 import { EchoUpstream, type EchoOptions } from './echo-upstream.ts';
 import { Player } from './player.ts';
 import { openFiles, portOf, RelayStage, until, type StageOptions } from './relay-stage.ts';
@@ -59,6 +60,21 @@ test('a server that dies is replaced behind the same socket, and the next one is
     );
   }
   await until(() => openFiles() <= files, 'all sockets are closed');
+});
+
+test('clients that speak TLS keep their socket, too, and large messages pass both ways', async () => {
+  await using one = await EchoUpstream.open({ name: 'one' });
+  await using two = await EchoUpstream.open({ name: 'two' });
+  await using stage = await RelayStage.open({ ports: [one.port, two.port], websocket: { failover: true }, tls: { cert, key } });
+  const player = await Player.open(stage.url, { rejectUnauthorized: false });
+  await player.says('hello');
+  one.die();
+  await until(() => stage.tally.reattached === 1, 'the next upstream');
+  player.ws.send(randomBytes(3_000_000));
+  await player.hears('3000000 bytes');
+  two.closeAll(1_000);
+  assert.equal((await player.ends()).code, 1_000);
+  await until(() => stage.relay.count === 0, 'nothing is left');
 });
 
 test('codes that stand for a death are not passed on, all others are', async () => {

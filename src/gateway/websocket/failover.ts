@@ -87,7 +87,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
   try(): boolean {
     if (this.#isOver || this.#attempt !== null) return false;
     const tunnel = this.#tunnel;
-    const { ask, head } = this.#life;
+    const { ask, head, client } = this.#life;
     const choice = this.#wanted ?? tunnel.group.choose({ ...ask, without: this.#tried });
     this.#wanted = null;
     if (isRefused(choice)) {
@@ -97,7 +97,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     choice.begin();
     tunnel.target = choice;
     const asked = `${head}\r\nEvenkeel-Reconnect: ${tunnel.reattached + 1}\r\n\r\n`;
-    this.#attempt = new Attempt(tunnel.keeper.ports, { upstream: choice, client: tunnel.facts, head: asked }, this);
+    this.#attempt = new Attempt(tunnel.keeper.ports, { upstream: choice, client, head: asked }, this);
     return true;
   }
 

@@ -4,13 +4,14 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Timer } from '../../core/clock.ts';
 import { subprotocols } from '../../protocol/frames.ts';
-import { isRefused, type Ask, type Refused, type Upgrade, type Upstream } from '../ports.ts';
+import { isRefused, type Ask, type ClientFacts, type Refused, type Upgrade, type Upstream } from '../ports.ts';
 import { bodyIn, framingOf, headerOf, type Framing } from './answer.ts';
 import { Attempt, type AttemptEvents, type Failure, type HeadOf } from './attempt.ts';
 import { holdUpstream, type Life, type Stage, type Tunnel } from './tunnel.ts';
 
 export interface Opening {
   readonly ask: Ask;
+  readonly client: ClientFacts;
   /** As it is sent; ends with an empty line. */
   readonly head: string;
 }
@@ -62,12 +63,12 @@ export class OpeningStage implements Stage, AttemptEvents {
   #choose(tunnel: Tunnel, failure: Failure | null): void {
     const { group, keeper } = tunnel;
     const { ports } = keeper;
-    const { ask, head } = this.#opening;
+    const { ask, head, client } = this.#opening;
     const choice = group.choose(this.#tried === null ? ask : { ...ask, without: this.#tried });
     if (isRefused(choice)) return refuse(tunnel, failure === null || failure === 'connect' ? 503 : STATUS[failure], choice);
     choice.begin();
     tunnel.target = choice;
-    this.#attempt = new Attempt(ports, { upstream: choice, client: tunnel.facts, head }, this);
+    this.#attempt = new Attempt(ports, { upstream: choice, client, head }, this);
   }
 
   failed(failure: Failure, error: Error): void {
@@ -105,7 +106,7 @@ export class OpeningStage implements Stage, AttemptEvents {
     }
     tunnel.latencyMs = Math.round(keeper.ports.clock.now() - attempt.startedAt);
     holdUpstream(tunnel, socket);
-    tunnel.client.write(withCookie(tunnel, this.#opening.ask, raw));
+    tunnel.client.write(withCookie(tunnel, this.#opening, raw));
     keeper.open(tunnel);
     const early = this.#early;
     this.#early = null;
@@ -207,12 +208,12 @@ export function refuse(tunnel: Tunnel, status: number, refused: Refused | null):
 const PLAIN = /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/;
 
 /** Names the upstream for the next time, where the client does not know it already. */
-function withCookie({ target, group, facts }: Tunnel, ask: Ask, raw: Buffer): Buffer {
+function withCookie({ target, group }: Tunnel, { ask, client }: Opening, raw: Buffer): Buffer {
   const { sticky } = group.settings;
   if (sticky === null || target === null || ask.sticky === target.name) return raw;
   const value = PLAIN.test(target.name) ? target.name : encodeURIComponent(target.name);
   const age = sticky.maxAgeS === null ? '' : `; Max-Age=${sticky.maxAgeS}`;
-  const cookie = `Set-Cookie: ${sticky.cookie}=${value}; Path=/${age}; HttpOnly${facts.secure ? '; Secure' : ''}\r\n\r\n`;
+  const cookie = `Set-Cookie: ${sticky.cookie}=${value}; Path=/${age}; HttpOnly${client.secure ? '; Secure' : ''}\r\n\r\n`;
   return Buffer.concat([raw.subarray(0, raw.length - 2), Buffer.from(cookie, 'latin1')]);
 }
 

@@ -92,9 +92,9 @@ export class WebSocketRelay implements Upgrader, Keeper {
     const outlives = group.settings.websocket.failover;
     const ask = this.ports.router.ask(group, request, client, upgrade.user);
     const head = headOf(upgrade, outlives);
-    const stage = new OpeningStage({ ask, head: `${head}\r\n\r\n` }, upgrade.rest);
-    const life = outlives ? lifeOf({ ask, head }, group.settings.websocket) : null;
-    const tunnel = new Tunnel(this, { connection, client: socket, facts: client, group, life, stage });
+    const stage = new OpeningStage({ ask, client, head: `${head}\r\n\r\n` }, upgrade.rest);
+    const life = outlives ? lifeOf({ ask, client, head }, group.settings.websocket) : null;
+    const tunnel = new Tunnel(this, { connection, client: socket, address: client.address, port: client.port, group, life, stage });
     tunnel.seat = this.#turns.add(tunnel);
     this.#count++;
     this.ports.transport.registry.adopt(connection, this.#transport, socket);
@@ -209,7 +209,7 @@ export class WebSocketRelay implements Upgrader, Keeper {
     const now = this.ports.clock.now();
     return [...this.#turns.members()].map((tunnel) => ({
       id: tunnel.connection.id,
-      client: `${tunnel.facts.address}:${tunnel.facts.port}`,
+      client: `${tunnel.address}:${tunnel.port}`,
       group: tunnel.group.settings.name,
       upstream: tunnel.target?.name ?? null,
       stage: tunnel.stage.kind,
@@ -328,8 +328,8 @@ export class WebSocketRelay implements Upgrader, Keeper {
   }
 }
 
-function lifeOf(of: Pick<Life, 'ask' | 'head'>, { replay, holdBytes }: WebSocketSettings): Life {
+function lifeOf(of: Pick<Life, 'ask' | 'client' | 'head'>, { replay, holdBytes }: WebSocketSettings): Life {
   // Spelled out: an object that begins as a copy takes five times the memory.
-  const { ask, head } = of;
-  return { ask, head, kind: 'plain', protocol: undefined, replay: replay > 0 ? new Replay(replay, holdBytes) : null, outageSince: -1, attachedAt: 0 };
+  const { ask, client, head } = of;
+  return { ask, client, head, kind: 'plain', protocol: undefined, replay: replay > 0 ? new Replay(replay, holdBytes) : null, outageSince: -1, attachedAt: 0 };
 }

@@ -48,8 +48,8 @@ export class RelayTransport implements Transport {
   facts(connection: Connection): TransportFacts {
     const tunnel = tunnelOf(connection);
     return {
-      remoteAddress: tunnel?.facts.address ?? '',
-      remotePort: tunnel?.facts.port ?? 0,
+      remoteAddress: tunnel?.address ?? '',
+      remotePort: tunnel?.port ?? 0,
       bytesRead: tunnel?.up ?? 0,
       bytesWritten: tunnel?.down ?? 0,
     };

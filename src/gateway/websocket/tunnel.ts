@@ -9,6 +9,7 @@ import type { Replay } from './replay.ts';
 /** What the next upstream is asked with, where the client side outlives its upstream. */
 export interface Life {
   readonly ask: Ask;
+  readonly client: ClientFacts;
   /** As it goes upstream, without the empty line at its end. */
   readonly head: string;
   /** Whose messages the client speaks: ours, which can be told to say hello again, or nobody's that we know. */
@@ -94,7 +95,9 @@ export class Tunnel implements Holder {
   readonly keeper: Keeper;
   readonly connection: Connection;
   readonly client: Socket;
-  readonly facts: ClientFacts;
+  /** Of the client; all that is known of it is kept in `life`, where an upstream may still be told. */
+  readonly address: string;
+  readonly port: number;
   readonly group: Group;
   readonly life: Life | null;
   readonly fromClient: FrameStream = new FrameStream();
@@ -116,11 +119,12 @@ export class Tunnel implements Holder {
   /** Looks in a row in which nothing moved, or the client took nothing. */
   silent = 0;
 
-  constructor(keeper: Keeper, of: Pick<Tunnel, 'connection' | 'client' | 'facts' | 'group' | 'life' | 'stage'>) {
+  constructor(keeper: Keeper, of: Pick<Tunnel, 'connection' | 'client' | 'address' | 'port' | 'group' | 'life' | 'stage'>) {
     this.keeper = keeper;
     this.connection = of.connection;
     this.client = of.client;
-    this.facts = of.facts;
+    this.address = of.address;
+    this.port = of.port;
     this.group = of.group;
     this.life = of.life;
     this.stage = of.stage;
