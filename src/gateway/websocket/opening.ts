@@ -104,7 +104,7 @@ export class OpeningStage implements Stage, AttemptEvents {
       speak(life, headerOf(answer, 'sec-websocket-protocol'));
       life.attachedAt = keeper.ports.clock.now();
     }
-    tunnel.latencyMs = Math.round(keeper.ports.clock.now() - attempt.startedAt);
+    tunnel.target?.answered(Math.round(keeper.ports.clock.now() - attempt.startedAt));
     holdUpstream(tunnel, socket);
     tunnel.client.write(withCookie(tunnel, this.#opening, raw));
     keeper.open(tunnel);
@@ -116,9 +116,10 @@ export class OpeningStage implements Stage, AttemptEvents {
 
   answered(socket: Socket, { answer, raw }: HeadOf, rest: Buffer): boolean {
     const tunnel = this.#tunnel;
+    const attempt = this.#attempt;
     const framing = framingOf(answer);
     this.#attempt = null;
-    if (tunnel === null || framing === null) {
+    if (tunnel === null || attempt === null || framing === null) {
       socket.destroy();
       this.failed('answer', new Error('the length of the answer must be said once'));
       return false;
@@ -127,7 +128,9 @@ export class OpeningStage implements Stage, AttemptEvents {
     const lines = raw.toString('latin1', 0, raw.length - 4).split('\r\n');
     const kept = lines.filter((line) => !/^(?:connection|keep-alive|proxy-connection|upgrade):/i.test(line));
     holdUpstream(tunnel, socket);
-    const stage = new AnsweringStage(tunnel, framing, answer.status >= 500);
+    const isTrouble = answer.status >= 500;
+    if (!isTrouble) tunnel.target?.answered(Math.round(tunnel.keeper.ports.clock.now() - attempt.startedAt));
+    const stage = new AnsweringStage(tunnel, framing, isTrouble);
     tunnel.move(stage);
     tunnel.client.write(`${kept.join('\r\n')}\r\nConnection: close\r\n\r\n`, 'latin1');
     return stage.fromUpstream(tunnel, rest);
