@@ -19,6 +19,7 @@ export class FakeUpstream implements Upstream {
   readonly group = 'web';
   readonly address: Address;
   active = 0;
+  answers = 0;
   draining = false;
   /** Takes nothing new, as one that its checks found dead. */
   isDown = false;
@@ -33,7 +34,10 @@ export class FakeUpstream implements Upstream {
     this.active++;
   }
 
-  answered(): void {}
+  answered(latencyMs: number): void {
+    assert.ok(latencyMs >= 0 && this.active > 0);
+    this.answers++;
+  }
 
   end(outcome: Outcome): void {
     this.active--;
@@ -61,6 +65,7 @@ export class FakeGroup implements Group {
   readonly upstreams: FakeUpstream[];
   readonly gone: Event<Gone> = new Event<Gone>(rethrow);
   readonly onGone: Group['onGone'] = this.gone.on;
+  readonly pressure = 0;
   #next = 0;
 
   constructor(options: StageOptions) {

@@ -45,7 +45,7 @@ for (const count of [1, 2, 4]) {
       await until(() => echoes.flatMap(({ closes }) => closes).length === count * 2, 'the closes at the servers');
       assert.equal(echoes.flatMap(({ closes }) => closes).filter((code) => code === 4_321).length, 1);
       await until(() => stage.relay.count === 0 && stage.fixture.registry.count === 0, 'nothing is left');
-      assert.ok(stage.group.upstreams.every((one) => one.active === 0 && one.outcomes.every((outcome) => outcome === 'ok')));
+      assert.ok(stage.group.upstreams.every((one) => one.active === 0 && one.answers === 2 && one.outcomes.every((outcome) => outcome === 'ok')));
       await stage[Symbol.asyncDispose]();
       for (const echo of echoes) await echo[Symbol.asyncDispose]();
       await until(() => openFiles() <= files, `all sockets are closed: ${openFiles()} files, ${files} before`);

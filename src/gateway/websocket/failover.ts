@@ -126,7 +126,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
       this.#giveUp();
       return false;
     }
-    tunnel.target?.answered(Math.round(tunnel.keeper.ports.clock.now() - attempt.startedAt));
+    tunnel.target?.answered(tunnel.keeper.ports.clock.now() - attempt.startedAt);
     this.#waiting = { socket, rest };
     if (this.#farewell === null) return this.#attach();
     hold(socket, this, (chunk) => {

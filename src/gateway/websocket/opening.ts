@@ -104,7 +104,7 @@ export class OpeningStage implements Stage, AttemptEvents {
       speak(life, headerOf(answer, 'sec-websocket-protocol'));
       life.attachedAt = keeper.ports.clock.now();
     }
-    tunnel.target?.answered(Math.round(keeper.ports.clock.now() - attempt.startedAt));
+    tunnel.target?.answered(keeper.ports.clock.now() - attempt.startedAt);
     holdUpstream(tunnel, socket);
     tunnel.client.write(withCookie(tunnel, this.#opening, raw));
     keeper.open(tunnel);
@@ -124,7 +124,7 @@ export class OpeningStage implements Stage, AttemptEvents {
       this.failed('answer', new Error('the length of the answer must be said once'));
       return false;
     }
-    // The socket's own memory is let go of before more is read.
+    if (attempt !== null) tunnel.target?.answered(tunnel.keeper.ports.clock.now() - attempt.startedAt);
     const lines = raw.toString('latin1', 0, raw.length - 4).split('\r\n');
     const kept = lines.filter((line) => !/^(?:connection|keep-alive|proxy-connection|upgrade):/i.test(line));
     holdUpstream(tunnel, socket);
