@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { realClock, sleep } from '../../src/host/clock.ts';
+import { openDialer } from '../../src/gateway/dialer.ts';
 import type { Upgrade, Upgrader } from '../../src/gateway/ports.ts';
 import { WebSocketRelay } from '../../src/gateway/websocket/relay.ts';
 import { get, header, ok, raw, served, stage, until, type RawClient } from './http-stage.ts';
@@ -163,5 +164,19 @@ test('an upgrade that nobody serves is refused, and leaves nothing behind', asyn
   const [answer] = await client.answered(1);
   assert.equal(answer?.status, 502);
   client.socket.resetAndDestroy();
+  await settled();
+});
+
+test('an upstream that takes a connection but not the handshake on it in time is told from one that refuses', async (context) => {
+  const upstream = await raw(context, () => {});
+  const tls = { ca: null, serverName: null, verify: false };
+  const dialer = openDialer({ clock: realClock, timeouts: { connectMs: 100 }, settings: () => ({ tls, sendProxy: null }) });
+  const { open, settled, group } = await stage(context, [upstream.port], { dialer, group: { retries: 0 } });
+  const client = await open();
+  client.send(get('/'));
+  const [answer] = await client.answered(1);
+  assert.equal(answer?.status, 504);
+  assert.equal(group.upstreams[0].ends[0]?.outcome, 'failed');
+  client.socket.destroy();
   await settled();
 });

@@ -60,7 +60,6 @@ export interface StageOptions {
 type Gone = Parameters<Parameters<Group['onGone']>[0]>[0];
 
 export class FakeGroup implements Group {
-  readonly pressure = 0;
   readonly settings: GroupSettings;
   readonly upstreams: FakeUpstream[];
   readonly gone: Event<Gone> = new Event<Gone>(rethrow);

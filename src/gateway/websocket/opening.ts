@@ -124,12 +124,12 @@ export class OpeningStage implements Stage, AttemptEvents {
       this.failed('answer', new Error('the length of the answer must be said once'));
       return false;
     }
-    if (attempt !== null) tunnel.target?.answered(tunnel.keeper.ports.clock.now() - attempt.startedAt);
     const lines = raw.toString('latin1', 0, raw.length - 4).split('\r\n');
     const kept = lines.filter((line) => !/^(?:connection|keep-alive|proxy-connection|upgrade):/i.test(line));
     holdUpstream(tunnel, socket);
     const isTrouble = answer.status >= 500;
-    if (!isTrouble) tunnel.target?.answered(Math.round(tunnel.keeper.ports.clock.now() - attempt.startedAt));
+    // An answer that tells of trouble is no sign of life.
+    if (!isTrouble) tunnel.target?.answered(tunnel.keeper.ports.clock.now() - attempt.startedAt);
     const stage = new AnsweringStage(tunnel, framing, isTrouble);
     tunnel.move(stage);
     tunnel.client.write(`${kept.join('\r\n')}\r\nConnection: close\r\n\r\n`, 'latin1');
