@@ -24,6 +24,8 @@ const STRICTER = new Set([
   // Node takes any coding if the last is `chunked`, and an empty field.
   'Transfer-Encoding must be "chunked"',
   'HTTP/1.0 has no Transfer-Encoding',
+  // So does HAProxy.
+  'GET, HEAD and DELETE of HTTP/1.0 have no body',
   // In Node the application hears of it, and answers 417 where it does not care.
   'only 100-continue can be expected',
   // Node hands trailers on, whatever their names.

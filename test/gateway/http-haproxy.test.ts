@@ -23,10 +23,14 @@ const AT_ONCE = 16;
 /** The FIN comes so long behind the bytes; on a busy machine HAProxy may need more, and is asked again. */
 const WAITS_MS = [40, 400, 1_500];
 
+/** Handshakes of WebSocket leave HTTP: HAProxy wants to see their key, here that is for whoever relays them. */
+const isCompared = (bytes: Buffer): boolean => ours(bytes).requests.length > 0 && !bytes.includes('Upgrade: websocket');
+
 /** What reached the server behind, by the client's port. */
 async function behind(context: TestContext): Promise<{ readonly port: number; readonly found: Map<string, Found[]> }> {
   const found = new Map<string, Found[]>();
-  const server = http.createServer((request, response) => {
+  // HAProxy hands on a request of HTTP/1.0 as one of HTTP/1.1 without a host.
+  const server = http.createServer({ requireHostHeader: false }, (request, response) => {
     const pieces: Buffer[] = [];
     request.on('error', () => {});
     request.on('data', (piece: Buffer) => void pieces.push(piece));
@@ -101,7 +105,7 @@ test('of each request that we take, HAProxy sees what we see', { skip: noHaproxy
   const { port: server, found } = await behind(context);
   const port = await haproxy(context, server);
   const seed = Number(process.env.EVENKEEL_SEED ?? Date.now() % 1_000_000);
-  const cases = [...corpus, ...fc.sample(bytesOfClients, { numRuns: 400, seed })].filter((bytes) => ours(bytes).requests.length > 0);
+  const cases = [...corpus, ...fc.sample(bytesOfClients, { numRuns: 400, seed })].filter(isCompared);
   let next = 0;
   const work = async (): Promise<void> => {
     while (next < cases.length) {

@@ -50,7 +50,7 @@ async function nginx(context: TestContext, root: string): Promise<number> {
   const lines = [
     // Started by root it would read as somebody else, whose the folder is not.
     process.getuid?.() === 0 ? 'user root;' : '',
-    `pid ${root}/pid; daemon off; error_log stderr crit; worker_processes 1;`,
+    `pid ${root}/pid; daemon off; master_process off; error_log stderr crit;`,
     'events {}',
     `http { access_log off; client_body_temp_path ${root}/body; proxy_temp_path ${root}/proxy; fastcgi_temp_path ${root}/f; uwsgi_temp_path ${root}/u; scgi_temp_path ${root}/s;`,
     `server { listen 127.0.0.1:${port}; root ${root}/files; gzip on; gzip_types *; gzip_min_length 1; keepalive_requests 7; location /put/ { return 201 "made"; } } }`,

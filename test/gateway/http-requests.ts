@@ -204,6 +204,7 @@ export const corpus: readonly Buffer[] = [
   ...FIELDS.map((field) => `POST / HTTP/1.1\r\nHost: a.b\r\n${field}\r\n\r\nhello`),
   ...FIELDS.map((field) => `POST / HTTP/1.1\r\nHost: a.b\r\nContent-Length: 5\r\n${field}\r\n\r\nhello`),
   ...FIELDS.map((field) => `POST / HTTP/1.1\r\nHost: a.b\r\nTransfer-Encoding: chunked\r\n${field}\r\n\r\n0\r\n\r\n`),
+  'GET / HTTP/1.0\r\nHost: a.b\r\nContent-Length: 5\r\n\r\nhello',
   ...BODIES.map((body) => `POST / HTTP/1.1\r\nHost: a.b\r\nTransfer-Encoding: chunked\r\n\r\n${body}`),
   ...BODIES.map((body) => `POST / HTTP/1.1\r\nHost: a.b\r\nContent-Length: 5\r\n\r\n${body}`),
 ].map((text) => Buffer.from(text, 'latin1'));

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Connection } from '../../connections/connection.ts';
 import type { ClientFacts, ProxyPorts, Upgrader } from '../ports.ts';
 import type { Answers, OwnAnswer } from './answers.ts';
+import type { Lines } from './forwarding.ts';
 import type { Pools } from './pools.ts';
 import type { ResponseHead } from './response-head.ts';
 import type { Shedding } from './shedding.ts';
@@ -23,7 +24,7 @@ export interface Caller {
   readonly client: ClientFacts;
   readonly connection: Connection;
   /** What is said of the client in each request. */
-  readonly about: string;
+  readonly lines: Lines;
   /** A real request, which counts. */
   serve(): void;
   /** Whether the answer that is about to be written is the last one on this connection. */

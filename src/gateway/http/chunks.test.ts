@@ -1,3 +1,4 @@
+// Where chunked bodies end, and which of them are refused.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';

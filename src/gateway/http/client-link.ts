@@ -13,7 +13,7 @@ import { CR, LF, SPACE, TOKEN } from './characters.ts';
 import type { Caller, House } from './caller.ts';
 import { Exchange } from './exchange.ts';
 import { BadHead } from './fields.ts';
-import { aboutClient } from './forwarding.ts';
+import { Lines } from './forwarding.ts';
 import { parseRequest } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
 
@@ -56,7 +56,7 @@ export class ClientLink implements Caller {
   readonly sink = null;
   /** Where it sits in the round of those that are looked after. */
   seat = 0;
-  about = '';
+  readonly lines: Lines;
   readonly #house: House;
   readonly #span: Lifespan;
   readonly #left: (link: ClientLink) => void;
@@ -79,6 +79,7 @@ export class ClientLink implements Caller {
   constructor(socket: Socket, client: ClientFacts, { connection, house, left }: { connection: Connection; house: House; left: (link: ClientLink) => void }) {
     this.socket = socket;
     this.client = client;
+    this.lines = new Lines(client);
     this.connection = connection;
     this.#house = house;
     this.#left = left;
@@ -139,7 +140,6 @@ export class ClientLink implements Caller {
 
   serve(): void {
     const { connection } = this;
-    if (this.about === '') this.about = aboutClient(this.client);
     this.#house.ports.transport.registry.admit(connection);
     connection.requests++;
   }

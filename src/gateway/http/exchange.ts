@@ -5,7 +5,7 @@ import { isRefused, type Ask, type Route, type Upstream } from '../ports.ts';
 import type { Timeouts } from '../settings.ts';
 import { isDecided, isOwn, plain, written, type GoOn, type OwnAnswer } from './answers.ts';
 import type { AnswerSink, Caller, House } from './caller.ts';
-import { ending, forwarded, handshake, writeTogether } from './forwarding.ts';
+import { ending, handshake, writeTogether } from './forwarding.ts';
 import { Framing } from './framing.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
@@ -249,8 +249,8 @@ export class Exchange implements Asker {
   #go(route: Route, user: string | null): void {
     const { ports, upgrader } = this.#house;
     const { head } = this;
-    const { client, about } = this.#caller;
-    this.#start = forwarded(head, client, about);
+    const { client, lines } = this.#caller;
+    this.#start = head.kept + lines.of(head);
     if (upgrader !== null && isWebSocket(head)) {
       this.#stage = 'over';
       const { socket, connection } = this.#caller;

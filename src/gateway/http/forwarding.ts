@@ -5,7 +5,7 @@ import type { Address } from '../settings.ts';
 import type { RequestHead } from './request-head.ts';
 
 /** The lines that are the same for all requests of a client that is not believed about others. */
-export function aboutClient({ address, secure }: ClientFacts): string {
+function aboutClient({ address, secure }: ClientFacts): string {
   return `X-Forwarded-For: ${address}\r\nX-Forwarded-Proto: ${secure ? 'https' : 'http'}\r\n`;
 }
 
@@ -15,13 +15,30 @@ function fromHop(head: RequestHead, { address, secure }: ClientFacts): string {
   return `X-Forwarded-For: ${before}${address}\r\nX-Forwarded-Proto: ${head.forwardedProto ?? (secure ? 'https' : 'http')}\r\n${head.forwarded}`;
 }
 
-/** `about`: what `aboutClient` said. Without the empty line, so that more can be added. */
-export function forwarded(head: RequestHead, client: ClientFacts, about: string): string {
-  const host = (client.trusted ? head.forwardedHost : null) ?? head.authority;
-  const lines = client.trusted ? fromHop(head, client) : about;
-  const start = head.kept + lines;
-  return host === null || host === '' ? start : `${start}X-Forwarded-Host: ${host}\r\n`;
+/** The lines of a client, kept for its next request: it nearly always names the same host. */
+export class Lines {
+  readonly #client: ClientFacts;
+  #host: string | null = null;
+  #lines = '';
+
+  constructor(client: ClientFacts) {
+    this.#client = client;
+  }
+
+  /** What is said of the client in this request. */
+  of(head: RequestHead): string {
+    const client = this.#client;
+    if (client.trusted) return fromHop(head, client) + hostLine(head.forwardedHost ?? head.authority);
+    if (head.authority !== this.#host || this.#lines === '') {
+      this.#host = head.authority;
+      // By way of a buffer it becomes one piece; else it would be put together anew for each request.
+      this.#lines = Buffer.from(aboutClient(client) + hostLine(head.authority), 'latin1').toString('latin1');
+    }
+    return this.#lines;
+  }
 }
+
+const hostLine = (host: string | null): string => (host === null || host === '' ? '' : `X-Forwarded-Host: ${host}\r\n`);
 
 /** What depends on the upstream and on how its connection is used, and the empty line. */
 export function ending(head: RequestHead, { host, port }: Address, closes: boolean): string {

@@ -81,6 +81,10 @@ export class Pools {
     if (pool === undefined) return;
     this.#pools.delete(upstream);
     for (const { socket } of pool.idle) socket.destroy();
+    // A group that a reload took out is not to be held on to.
+    for (const { group } of this.#pools.values()) if (group === pool.group) return;
+    this.#groups.get(pool.group)?.stop();
+    this.#groups.delete(pool.group);
   }
 
   #remove(link: UpstreamLink): void {

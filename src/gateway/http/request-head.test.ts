@@ -1,3 +1,4 @@
+// Heads of requests: what goes on to an upstream, and what is refused with which status.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BadHead } from './fields.ts';
@@ -77,6 +78,7 @@ test('each refusal has the status that says what is wrong', () => {
   assert.equal(refused('POST / HTTP/1.0', 'Transfer-Encoding: chunked'), 400);
   assert.equal(refused('POST / HTTP/1.1', 'Host: a', 'Transfer-Encoding: gzip, chunked'), 501);
   assert.equal(refused('CONNECT a:80 HTTP/1.1', 'Host: a'), 501);
+  assert.equal(refused('GET / HTTP/1.0', 'Content-Length: 1'), 400);
   assert.equal(refused('CONNECT / HTTP/1.1', 'Host: a'), 501);
   assert.equal(refused('NONSENSE / HTTP/1.1', 'Host: a'), 501);
   assert.equal(refused('GET / HTTP/1.2', 'Host: a'), 505);

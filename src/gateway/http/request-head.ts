@@ -68,6 +68,8 @@ const HOST_CHARACTERS = bad('Host must be a name or an address, with a port or w
 const ENCODING = new BadHead(501, 'Transfer-Encoding must be "chunked"');
 const AMBIGUOUS = bad('Transfer-Encoding and Content-Length exclude each other');
 const OLD_ENCODING = bad('HTTP/1.0 has no Transfer-Encoding');
+/** Servers of that time do not look for one, and would take it for the next request. */
+const OLD_BODY = bad('GET, HEAD and DELETE of HTTP/1.0 have no body');
 const METHOD = new BadHead(501, 'the method is not known');
 const CONNECT = new BadHead(501, 'CONNECT is not offered');
 const TARGET_FORM = bad('the request target must be a path, a URL of http or https, or * for OPTIONS');
@@ -231,6 +233,7 @@ function judge(head: RequestHead): BadHead | null {
     if (seen.lengths > 0) return AMBIGUOUS;
     if (head.minor === 0) return OLD_ENCODING;
   }
+  if (head.minor === 0 && head.length > 0 && /^(?:GET|HEAD|DELETE)$/.test(head.method)) return OLD_BODY;
   if (seen.hosts === 0) {
     if (head.minor === 1) return HOSTS;
     if (authority !== null) head.kept += `Host: ${authority}\r\n`;

@@ -1,3 +1,4 @@
+// Who is turned away before a group is full.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Group, Route } from '../ports.ts';

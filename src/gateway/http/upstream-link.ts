@@ -175,7 +175,7 @@ export class UpstreamLink {
       if (text === null) return asker.failed('the head of its answer is too large');
       const head = parseResponse(text, limits);
       if (head instanceof BadHead) return asker.failed(`its answer is refused: ${head.why}`);
-      if (head.status >= 200) return this.#readAnswer(asker, head, { text, bytes: rest });
+      if (head.status >= 200) return this.#readAnswer(asker, head, text, rest);
       if (++this.#hints > HINTS) return asker.failed('it does not come to its answer');
       if (head.status === 101) return asker.failed('it changes the protocol, which nobody asked for');
       if (asker.sink !== null) asker.sink.hint(head);
@@ -185,14 +185,16 @@ export class UpstreamLink {
     }
   }
 
-  #readAnswer(asker: Asker, head: ResponseHead, { text, bytes }: { readonly text: string; readonly bytes: Buffer }): void {
+  #readAnswer(asker: Asker, head: ResponseHead, text: string, bytes: Buffer): void {
     const must = this.#frame(asker.head, head);
     const pieces: Buffer[] | null = this.#shape === 'without chunks' || asker.sink !== null ? [] : null;
     const end = this.#body.cut(bytes, head.end, pieces);
     if (this.#body.isBad) return asker.failed('its answer has a bad chunk');
     const closes = asker.opens(head, must);
     let flows: boolean;
-    if (asker.sink === null) {
+    if (!closes && head.unchanged && asker.extra === '' && this.#shape === 'as it is' && asker.sink === null && asker.head.minor === 1) {
+      flows = asker.out.write(end === bytes.length ? bytes : bytes.subarray(0, end));
+    } else if (asker.sink === null) {
       flows = this.#write(asker, { head, text, bytes, end, pieces, closes });
     } else {
       asker.sink.open(head, asker.extra);
@@ -210,7 +212,6 @@ export class UpstreamLink {
     if (closes) added += 'Connection: close\r\n';
     else if (asker.head.minor === 0) added += 'Connection: keep-alive\r\n';
     const isWhole = this.#shape === 'as it is';
-    if (added === '' && head.unchanged && isWhole) return out.write(end === bytes.length ? bytes : bytes.subarray(0, end));
     let start = keptOf(head, text);
     if (pieces !== null) start = without(start, start.indexOf('\n') + 1, TRANSFER, NONE);
     if (this.#shape === 'in chunks') added += 'Transfer-Encoding: chunked\r\n';

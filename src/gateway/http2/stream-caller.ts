@@ -7,7 +7,7 @@ import type { OwnAnswer } from '../http/answers.ts';
 import type { AnswerSink, Caller, House } from '../http/caller.ts';
 import { Exchange } from '../http/exchange.ts';
 import { BadHead } from '../http/fields.ts';
-import { aboutClient } from '../http/forwarding.ts';
+import { Lines } from '../http/forwarding.ts';
 import { parseRequest } from '../http/request-head.ts';
 import type { ResponseHead } from '../http/response-head.ts';
 import { chunk, fieldsOf, lastChunk, requestText } from './headers.ts';
@@ -29,7 +29,7 @@ export interface Arrival {
 export class StreamCaller implements Caller, AnswerSink {
   readonly client: ClientFacts;
   readonly connection: Connection;
-  readonly about: string;
+  readonly lines: Lines;
   readonly sink: AnswerSink = this;
   /** Where it sits in the round of those that are looked after. */
   seat = 0;
@@ -49,7 +49,7 @@ export class StreamCaller implements Caller, AnswerSink {
     this.client = client;
     this.connection = connection;
     this.#house = house;
-    this.about = aboutClient(client);
+    this.lines = new Lines(client);
     stream.on('data', (bytes: Buffer) => this.#feed(this.#isChunked ? chunk(bytes) : bytes));
     stream.on('trailers', (_headers: unknown, _flags: unknown, raw: readonly string[]) => (this.#trailers = raw));
     stream.on('end', () => this.#ended());
