@@ -102,7 +102,7 @@ class NetDoor implements Door {
     this.#tls = this.#tlsOf(settings);
     this.#waiting = new WaitingRoom(clock, (waiting) => this.#late(waiting));
     this.#turnAway = new TurnAway(clock);
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS });
+    this.#server = createServer({ allowHalfOpen: true });
     this.#server.on('connection', (socket) => this.#accept(socket));
     this.#server.on('error', (error) => {
       // What keeps it from listening is told to whoever opens it.
@@ -211,6 +211,9 @@ class NetDoor implements Door {
       if (refusal !== null) return this.#turnOut(socket, refusal);
       (socket as Guarded)[addressOf] = client.address;
     }
+    // Not before: what is refused is to cost as little as it can.
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
     if (this.#tls !== null) return this.#handshake(socket, client, rest);
     const { acceptors } = this.#ports;
     if ('tcp' in acceptors) return this.#handOver(acceptors.tcp, { socket, client, head: rest });

@@ -7,10 +7,10 @@ import { Turns } from '../../connections/turns.ts';
 import { reset } from '../reset.ts';
 
 /** Answers a second. A flood that is refused must leave the time to those who are served. */
-const ANSWERS_PER_S = 500;
+const ANSWERS_PER_S = 200;
 
 /** Refused connections that may be open at a time. */
-const LINGERING = 500;
+const LINGERING = 400;
 
 /** A refused client has between one and two of these to end its side, ms. */
 const LINGER_MS = 1_000;
