@@ -197,7 +197,7 @@ export class Client {
     };
     const wire: Wire = new Wire(clock, codec, events, connectTimeoutMs);
     wire.number = number;
-    wire.ticket = ticket || undefined;
+    wire.ticket = ticket;
     this.#wires.set(number, wire);
     locate(settings, at ?? (slot ? this.#lastUrl : undefined), (urls) => this.#endpoints.pick(urls, clock.now(), settings.random), {
       found: ({ url, token }) => {

@@ -99,7 +99,7 @@ export function step(life: Lifecycle, event: LifecycleEvent, around: Surrounding
       return [{ ...life, spreadMs: event.ms }, []];
     // Whoever is closed closes all links.
     case 'close':
-      return [{ ...life, state: { kind: 'closed', code: 1000, reason: 'closed by the application' } }, []];
+      return [{ ...life, state: { kind: 'closed', code: 1000, reason: 'by the application' } }, []];
     case 'welcome':
       return welcomed({ ...life, spreadMs: event.spreadMs }, event.link, around.now);
     case 'ended':
@@ -145,17 +145,13 @@ function welcomed(life: Lifecycle, link: number, now: number): Step {
 
 function move(life: Lifecycle, from: number, target: Target): Step {
   const { state } = life;
-  const shown = state.kind === 'connecting' && state.link === from && state.since === null;
-  if (shown && life.failures < MOST_SHOWN) {
-    const [next, effects] = dial({ ...life, failures: life.failures + 1 }, target);
-    return [next, [drop(from, CloseCode.timeout), ...effects]];
-  }
   const settling = state.kind === 'moving' && state.stage === 'settling';
-  if ((state.kind !== 'open' && !settling) || state.link !== from) return [life, []];
-  const other = life.newest + 1;
-  const next: ClientState = { kind: 'moving', stage: 'opening', link: from, since: state.since, other };
-  const dialled: LifecycleEffect = { ...target, type: 'dial', link: other };
-  return [{ ...life, newest: other, state: next }, settling ? [drop(state.other, CloseCode.timeout), dialled] : [dialled]];
+  const shown = state.kind === 'connecting' && life.failures < MOST_SHOWN;
+  if ((state.kind !== 'open' && !settling && !shown) || state.link !== from) return [life, []];
+  const [next, dialled] = dial(life, target);
+  if (shown) return [{ ...next, failures: life.failures + 1 }, [drop(from, CloseCode.timeout), ...dialled]];
+  const moving = { kind: 'moving', stage: 'opening', link: from, since: state.since as number, other: next.newest } as const;
+  return [{ ...next, state: moving }, settling ? [drop(state.other, CloseCode.timeout), ...dialled] : dialled];
 }
 
 function ended(life: Lifecycle, link: number, end: LinkEnd, around: Surroundings): Step {
@@ -192,7 +188,7 @@ function rest(life: Lifecycle, state: Ending, end: LinkEnd, around: Surroundings
   if (!life.online) ms = Math.max(ms, around.backoff.capMs);
   const next = { ...life, downSince, failures: failures + Number(life.online) };
   if (now + ms - downSince > around.giveUpAfterMs) {
-    return [{ ...next, state: { kind: 'closed', code: 0, reason: `no link within ${around.giveUpAfterMs} ms: ${code} ${reason}` } }, []];
+    return [{ ...next, state: { kind: 'closed', code: 0, reason: `no link in ${around.giveUpAfterMs} ms: ${code} ${reason}` } }, []];
   }
   const asked = invited !== null || (broken && life.spreadMs > 0);
   return [{ ...next, state: { kind: 'waiting', until: now + ms, asked, reason: `${code} ${reason}` } }, [{ type: 'wait', ms, slot: invited?.slot }]];
@@ -201,9 +197,9 @@ function rest(life: Lifecycle, state: Ending, end: LinkEnd, around: Surroundings
 /** The reason of a 1013: `{"retryMs": n, "slot": "..."}`; null when it says nothing. */
 function invitation(reason: string): { retryMs: number; slot: string | undefined } | null {
   try {
-    const { retryMs, slot } = JSON.parse(reason) as { retryMs?: unknown; slot?: unknown };
-    if (typeof retryMs !== 'number' || retryMs < 0) return null;
-    return { retryMs: Math.min(retryMs, LONGEST_WAIT_MS), slot: typeof slot === 'string' ? slot : undefined };
+    // Whatever the slot is, it goes into the address as text.
+    const { retryMs, slot } = JSON.parse(reason) as { retryMs: number; slot?: string };
+    return retryMs >= 0 ? { retryMs: Math.min(retryMs, LONGEST_WAIT_MS), slot } : null;
   } catch {
     return null;
   }

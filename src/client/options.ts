@@ -60,7 +60,7 @@ export interface ClientSettings {
 /** Throws `badValue` where there is no address. */
 export function settle(options: ClientOptions, codec: ClientCodec, links: LinkFactory): ClientSettings {
   // Also of an empty list.
-  if (String(options.url) === '') throw new ClientError('badValue', '`url` is empty');
+  if (String(options.url) === '') throw new ClientError('badValue', 'set `url`');
   const { backoff, ...given } = options;
   const defaults = {
     codec,

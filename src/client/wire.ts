@@ -86,7 +86,7 @@ export class Wire {
   awaitWelcome(deadlineMs: number): void {
     this.ready = false;
     this.#left.clear();
-    this.#later(deadlineMs, () => this.giveUp(`no welcome within ${deadlineMs} ms`));
+    this.#later(deadlineMs, () => this.#unanswered(deadlineMs));
   }
 
   welcomed(pingMs: number, deadMs: number): void {
@@ -112,7 +112,7 @@ export class Wire {
     if (!this.ready) return;
     this.#ping();
     const askedAt = this.#clock.now();
-    this.#later(PROBE_MS, () => (this.#heardAt > askedAt || this.#askedAt < 0 ? this.#check() : this.giveUp(`no answer within ${PROBE_MS} ms`)));
+    this.#later(PROBE_MS, () => (this.#heardAt > askedAt || this.#askedAt < 0 ? this.#check() : this.#unanswered(PROBE_MS)));
   }
 
   /** `code`: what this end takes it for; `told`: what the other end hears. */
@@ -138,7 +138,7 @@ export class Wire {
     if (this.isOver) return;
     this.#heardAt = this.#clock.now();
     const frames = this.#codec.decodeServer(data);
-    if (frames === null) return this.giveUp('malformed message', CloseCode.failed, CloseCode.badFrame);
+    if (frames === null) return this.giveUp('bad message', CloseCode.failed, CloseCode.badFrame);
     for (const frame of frames) {
       // Whoever handles a frame may close the link.
       if (this.isOver) return;
@@ -162,11 +162,15 @@ export class Wire {
 
   #check(): void {
     const silentMs = this.#clock.now() - this.#heardAt;
-    if (silentMs >= this.#deadMs) return this.giveUp(`no answer within ${this.#deadMs} ms`);
+    if (silentMs >= this.#deadMs) return this.#unanswered(this.#deadMs);
     const isQuiet = silentMs >= this.#pingMs;
     if (isQuiet) this.#ping();
     // At least a millisecond: what is less than the clock can tell apart would come round again and again.
     this.#later(Math.max(1, (isQuiet ? this.#deadMs : this.#pingMs) - silentMs), () => this.#check());
+  }
+
+  #unanswered(ms: number): void {
+    this.giveUp(`no answer in ${ms} ms`);
   }
 
   #end(end: LinkEnd): void {

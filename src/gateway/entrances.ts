@@ -11,7 +11,8 @@ import { openTcpProxy, type TcpProxy } from './tcp/tcp-proxy.ts';
 export interface EntrancePorts {
   readonly proxies: ProxyPorts;
   readonly guard: Guard;
-  readonly http: Acceptor;
+  readonly http1: Acceptor;
+  readonly http2: Acceptor;
 }
 
 /** What `DoorCounts` of all doors add up to. */
@@ -87,10 +88,9 @@ export class Entrances {
   }
 
   async #open(settings: ListenerSettings): Promise<Entrance> {
-    const { proxies, guard, http } = this.#ports;
+    const { proxies, guard, http1, http2 } = this.#ports;
     const tcp = settings.group === null ? null : { proxy: this.#tcpProxy(settings.group) };
-    const acceptors: Acceptors =
-      tcp === null ? { http1: http, http2: null } : { tcp: { accept: (socket, client, head) => tcp.proxy.accept(socket, client, head) } };
+    const acceptors: Acceptors = tcp === null ? { http1, http2 } : { tcp: { accept: (socket, client, head) => tcp.proxy.accept(socket, client, head) } };
     const { clock, log } = proxies;
     const door = await openDoor(settings, {
       clock,

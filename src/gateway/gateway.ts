@@ -16,6 +16,7 @@ import type { Host } from './dns/zone.ts';
 import { Guard } from './door/guard.ts';
 import { Entrances } from './entrances.ts';
 import { HttpProxy } from './http/proxy.ts';
+import { Http2Proxy } from './http2/proxy.ts';
 import { Operations } from './operations.ts';
 import type { GroupHandle, ProxyPorts, Tally, Upgrader } from './ports.ts';
 import { checkTiers, tiersOf, whatStays } from './reload.ts';
@@ -77,7 +78,8 @@ export class Gateway {
   readonly #engine: Engine;
   readonly #groups = new Map<string, GroupHandle>();
   readonly #decisions: Decisions;
-  readonly #http: HttpProxy;
+  readonly #http1: HttpProxy;
+  readonly #http2: Http2Proxy;
   #settings: GatewaySettings;
   readonly #tiers: { readonly settings: TierSettings; readonly tier: TierHandle }[] = [];
   #dns: DnsServer | null = null;
@@ -127,12 +129,13 @@ export class Gateway {
     this.#decisions = new Decisions({ clock, log, router, tally, fetch });
     this.relay = new WebSocketRelay(proxyPorts);
     const wayShower = new WayShower({ clock, decisions: this.#decisions, tally, registry: this.node.registry });
-    this.#http = new HttpProxy(proxyPorts, {
+    this.#http1 = new HttpProxy(proxyPorts, {
       answers: this.#decisions,
       upgrader: new Upgrades({ relay: this.relay, wayShower, tier: (wanted) => this.#tier(wanted) }),
     });
+    this.#http2 = new Http2Proxy(this.#http1.house);
     this.operations = new Operations(this, ports.reload);
-    this.entrances = new Entrances({ proxies: proxyPorts, guard: this.guard, http: this.#http });
+    this.entrances = new Entrances({ proxies: proxyPorts, guard: this.guard, http1: this.#http1, http2: this.#http2 });
   }
 
   /** Resolves once everything listens and the node has joined its fleet. Where something cannot be had nothing is left behind. */
@@ -284,7 +287,8 @@ export class Gateway {
     this.entrances.close();
     for (const connection of this.node.registry.all()) connection.transport.cut(connection);
     this.relay.stop();
-    this.#http.close();
+    this.#http2.close();
+    this.#http1.close();
     this.#decisions.landings.close();
     for (const group of this.#groups.values()) group.close();
     await Promise.all(this.#tiers.map(({ tier }) => tier.close()));

@@ -1,6 +1,8 @@
 // `evenkeel gateway` as people run it: real processes, clients and servers that others wrote, reloads, replacements and drains.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer as createHttp } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { writeFileSync } from 'node:fs';
@@ -246,6 +248,28 @@ test('TLS: curl checks the certificate, servers learn that it was HTTPS', { skip
   assert.equal((await run('curl', ['-s', url])).code, 60);
 });
 
+test('HTTP/2: with prior knowledge and over TLS, bodies up and answers of unknown length down', { skip: lacks('curl') || lacks('h2load') }, async (t) => {
+  const a = await httpBackend(t, 'a');
+  const listening = [listeners[0], { listen: 'localhost:0', tls: { cert: 'cert.pem', key: 'key.pem' } }];
+  const gateway = await start(t, { listeners: listening, groups: { web: to(a) } }, { files: { 'cert.pem': cert, 'key.pem': key } });
+  const plain = await run('curl', ['-sS', '--http2-prior-knowledge', '-w', '%{http_version}', '--data', 'x'.repeat(100_000), `http://${gateway.address()}/`]);
+  assert.match(plain.stdout, /}2$/, plain.stderr);
+  const hash = createHash('sha256').update('x'.repeat(100_000)).digest('hex');
+  assert.equal((JSON.parse(plain.stdout.slice(0, -1)) as Told).sha256, hash);
+  const secure = await run('curl', [
+    '-s',
+    '--http2',
+    '-w',
+    '%{http_version}',
+    '--cacert',
+    join(gateway.folder, 'cert.pem'),
+    `https://localhost:${gateway.port(1)}/`,
+  ]);
+  assert.match(secure.stdout, /"x-forwarded-proto":"https".*}2$/);
+  const { stdout } = await run('h2load', ['-n', '2000', '-c', '4', '-m', '10', `http://${gateway.address()}/`]);
+  assert.match(stdout, /2000 succeeded, 0 failed, 0 errored/);
+});
+
 test('wrk: no errors, and requests spread over the servers', { skip: lacks('wrk') }, async (t) => {
   const [a, b] = await Promise.all([httpBackend(t, 'a'), httpBackend(t, 'b')]);
   const gateway = await start(t, { node: { drain, lifetime: { maxRequests: 50 } }, listeners, groups: { web: to(a, b) } });
@@ -269,3 +293,65 @@ test('two gateways are a fleet that operators see; draining one ends its command
   assert.equal((await command('fleet', 'drain', 'gw-1', '--engine', engine)).code, 0);
   assert.equal((await first.outcome).code, 0);
 });
+
+test('a connection tier: an application that speaks HTTP answers WebSockets', async (t) => {
+  const calls: { type: string; data?: string }[] = [];
+  const application = createHttp((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const call = JSON.parse(Buffer.concat(chunks).toString()) as { type: string; data?: string };
+      calls.push(call);
+      response.end(JSON.stringify(call.type === 'message' ? { send: [{ data: `heard ${call.data}` }] } : { user: 'ann' }));
+    });
+  });
+  application.listen(0, '127.0.0.1');
+  await once(application, 'listening');
+  t.after(() => application.close().closeAllConnections());
+  const url = `http://127.0.0.1:${(application.address() as AddressInfo).port}/hook`;
+  const a = await httpBackend(t, 'a');
+  const routes = [{ path: '/chat', tier: { url, listen: '127.0.0.1:0', secret: { file: 'secret' } } }, { group: 'web' }];
+  const gateway = await start(t, { listeners, groups: { web: to(a) }, routes }, { files: { secret: 'a secret of both sides\n' } });
+  const ws = new WebSocket(`ws://${gateway.address()}/chat`);
+  await once(ws, 'open');
+  assert.equal(await said(ws, 'hello'), 'heard hello');
+  ws.close();
+  await eventually(() => calls.some(({ type }) => type === 'disconnected'), 5_000, 'the application hears of the end');
+  assert.equal((await get(gateway)).name, 'a');
+});
+
+test('several processes share the listeners and the zone of DNS, and each has an admin API', { skip: lacks('dig') }, async (t) => {
+  const a = await httpBackend(t, 'a');
+  const [admin, dns] = [await adjacentPorts(), (await freePorts(1, realRandom))[0]];
+  const gateway = await start(
+    t,
+    { admin, listeners, groups: { web: to(a) }, dns: { listen: `127.0.0.1:${dns}`, zone: 'gw.test', names: { web: 'web' } } },
+    { args: ['--workers', '2'] },
+  );
+  assert.equal(descendants(gateway.pid).length, 2);
+  const requests = async (port: number): Promise<number> => {
+    const { body } = await request(`http://127.0.0.1:${port}/metrics`);
+    return Number(/^evenkeel_gateway_requests_total (\d+)$/m.exec(await body.text())?.[1]);
+  };
+  for (let i = 0; i < 40; i++) await (await request(`http://${gateway.address()}/`, { reset: true })).body.dump();
+  const counts = [await requests(admin), await requests(admin + 1)];
+  assert.equal(counts[0] + counts[1], 40);
+  for (const how of ['+notcp', '+tcp']) {
+    const { stdout } = await run('dig', [how, '+short', '+time=3', '@127.0.0.1', '-p', String(dns), 'web.gw.test']);
+    assert.equal(stdout, '127.0.0.1\n');
+  }
+});
+
+/** Two that are free and follow each other. */
+async function adjacentPorts(): Promise<number> {
+  for (let i = 0; i < 50; i++) {
+    const [port] = await freePorts(1, realRandom);
+    const next = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      next.on('error', () => resolve(false));
+      next.listen({ host: '127.0.0.1', port: port + 1 }, () => next.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
+  throw new Error('no two ports that follow each other are free');
+}

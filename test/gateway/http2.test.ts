@@ -4,84 +4,21 @@ import { execFile, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import http2, { type ClientHttp2Session, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
-import net, { type Socket } from 'node:net';
+import http2, { type IncomingHttpHeaders } from 'node:http2';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
-import tls from 'node:tls';
+import { test } from 'node:test';
 import { promisify } from 'node:util';
-import type { ClientFacts } from '../../src/gateway/ports.ts';
 import { Http2Proxy } from '../../src/gateway/http2/proxy.ts';
 import { sleep } from '../../src/host/clock.ts';
 import { listening } from '../transports/raw-http.ts';
-import { cert, key } from '../transports/certificate.ts';
-import { nobody, ok, raw, served, stage, until, type Stage } from './http-stage.ts';
+import { nobody, ok, raw, served, stage, until } from './http-stage.ts';
+import { ask, stage2 } from './http2-stage.ts';
 
 const run = promisify(execFile);
 
 const missing = (program: string): string | false => (spawnSync(program, ['--version']).error === undefined ? false : `${program} is not installed`);
-
-interface Stage2 extends Stage {
-  readonly url2: string;
-  readonly connect: () => Promise<ClientHttp2Session>;
-}
-
-/** The stage of HTTP/1.1, with a second port that speaks HTTP/2. */
-async function stage2(
-  context: TestContext,
-  ports: readonly number[],
-  options: Parameters<typeof stage>[2] & { readonly secure?: boolean } = {},
-): Promise<Stage2> {
-  const base = await stage(context, ports, options);
-  const proxy = new Http2Proxy(base.proxy.house);
-  const facts = (socket: Socket): ClientFacts => ({
-    address: '10.1.2.3',
-    port: socket.remotePort ?? 0,
-    localAddress: '',
-    localPort: 0,
-    secure: options.secure === true,
-    serverName: null,
-    trusted: false,
-  });
-  const accept = (socket: Socket): void => proxy.accept(socket, facts(socket), null);
-  const server = options.secure === true ? tls.createServer({ cert, key, ALPNProtocols: ['h2'] }, accept) : net.createServer(accept);
-  const port = await listening(context, server);
-  context.after(() => proxy.close());
-  const url2 = `${options.secure === true ? 'https' : 'http'}://127.0.0.1:${port}`;
-  const connect = async (): Promise<ClientHttp2Session> => {
-    const session = http2.connect(url2, { rejectUnauthorized: false });
-    context.after(() => session.destroy());
-    session.on('error', () => {});
-    await once(session, 'connect');
-    return session;
-  };
-  return { ...base, url2, connect };
-}
-
-interface Answer {
-  readonly headers: IncomingHttpHeaders;
-  readonly trailers: IncomingHttpHeaders | null;
-  readonly body: Buffer;
-}
-
-async function ask(
-  session: ClientHttp2Session,
-  headers: OutgoingHttpHeaders,
-  body: Buffer | null = null,
-  trailers: OutgoingHttpHeaders | null = null,
-): Promise<Answer> {
-  const stream = session.request({ ':authority': 'test', ...headers }, { endStream: body === null, waitForTrailers: trailers !== null });
-  let response: IncomingHttpHeaders = {};
-  let last: IncomingHttpHeaders | null = null;
-  stream.on('response', (told) => (response = told));
-  stream.on('trailers', (told) => (last = told));
-  if (trailers !== null) stream.on('wantTrailers', () => stream.sendTrailers(trailers));
-  if (body !== null) stream.end(body);
-  const pieces: Buffer[] = [];
-  for await (const piece of stream) pieces.push(piece as Buffer);
-  return { headers: response, trailers: last, body: Buffer.concat(pieces) };
-}
 
 test('an upstream of HTTP/1.1 gets what a client of HTTP/2 asks, and answers it', async (context) => {
   const upstream = await raw(context, (_, socket) => socket.write(ok('hello', 'Set-Cookie: a=1', 'Set-Cookie: b=2', 'Connection: keep-alive')));

@@ -78,7 +78,8 @@ async function listening(running: Running): Promise<ListeningFacts> {
 }
 
 /** Why tests with a program cannot run here; false when they can. */
-export const lacks = (program: string): string | false => (spawnSync(program, ['--version']).error === undefined ? false : `${program} is not installed`);
+export const lacks = (program: string): string | false =>
+  spawnSync(program, ['-v'], { timeout: 10_000 }).error === undefined ? false : `${program} is not installed`;
 
 /** Runs a program to its end. */
 export function run(program: string, args: readonly string[]): Promise<Outcome> {

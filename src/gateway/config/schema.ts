@@ -67,7 +67,7 @@ const tier = z.strictObject({
   secret: secret.describe('Signs the calls both ways: the text, or `{file: PATH}`.'),
   timeoutMs: ms.default(10_000).describe('No answer within this is a failure.'),
   maxCalls: count.max(100_000).default(256).describe('Calls at a time; beyond, connections wait.'),
-  messageBytes: count.max(104_857_600).default(1_048_576).describe('Longest message of a client.'),
+  messageBytes: count.max(700_000).default(65_536).describe('Longest message of a client.'),
 });
 
 const route = z.strictObject({

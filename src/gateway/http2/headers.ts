@@ -2,16 +2,19 @@
 // parser of HTTP/1.1, so that both protocols are held to the same rules.
 import type { OutgoingHttpHeaders } from 'node:http2';
 import { CR } from '../http/characters.ts';
-import { field, readField } from '../http/fields.ts';
+import { BadHead, field, readField } from '../http/fields.ts';
 
 /** Of HTTP/1.1 alone; nobody may say it in HTTP/2 (RFC 9113, section 8.2.2). */
 const OF_HTTP1 = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings']);
 
+const MALFORMED = new BadHead(400, 'the request has a field that HTTP/2 does not allow');
+const CONNECT = new BadHead(501, 'CONNECT is not offered; WebSockets come over HTTP/1.1');
+
 /**
- * The head as a text; null: there is no such request. `raw`: names and values in turn, as they came.
+ * The head as a text. `raw`: names and values in turn, as they came.
  * `isOpen`: a body follows; without a length it comes in chunks.
  */
-export function requestText(raw: readonly string[], isOpen: boolean): string | null {
+export function requestText(raw: readonly string[], isOpen: boolean): string | BadHead {
   const pseudo = { ':method': '', ':path': '', ':authority': '', ':scheme': '' };
   const cookies: string[] = [];
   let lines = '';
@@ -21,9 +24,9 @@ export function requestText(raw: readonly string[], isOpen: boolean): string | n
     const name = raw[n];
     const value = raw[n + 1];
     // A line of its own in HTTP/1.1, were it let through.
-    if (/[\r\n\0]/.test(value) || /[\r\n\0: ]/.test(name.slice(1))) return null;
-    if (name in pseudo) pseudo[name as keyof typeof pseudo] = value;
-    else if (name.startsWith(':') || OF_HTTP1.has(name)) return null;
+    if (/[\r\n\0]/.test(value) || /[\r\n\0: ]/.test(name.slice(1))) return MALFORMED;
+    if (Object.hasOwn(pseudo, name)) pseudo[name as keyof typeof pseudo] = value;
+    else if (name.startsWith(':') || OF_HTTP1.has(name) || (name === 'host' && host !== null)) return MALFORMED;
     else if (name === 'host') host = value;
     // They may come one by one (RFC 9113, section 8.2.3).
     else if (name === 'cookie') cookies.push(value);
@@ -31,7 +34,8 @@ export function requestText(raw: readonly string[], isOpen: boolean): string | n
     if (name === 'content-length') hasLength = true;
   }
   const { ':method': method, ':path': path, ':authority': authority } = pseudo;
-  if (host !== null && authority !== '' && host.toLowerCase() !== authority.toLowerCase()) return null;
+  if (method === 'CONNECT') return CONNECT;
+  if (host !== null && authority !== '' && host.toLowerCase() !== authority.toLowerCase()) return MALFORMED;
   if (cookies.length > 0) lines += `cookie: ${cookies.join('; ')}\r\n`;
   if (isOpen && !hasLength) lines += 'transfer-encoding: chunked\r\n';
   return `${method} ${path} HTTP/1.1\r\nhost: ${authority === '' ? (host ?? '') : authority}\r\n${lines}\r\n`;
@@ -39,7 +43,8 @@ export function requestText(raw: readonly string[], isOpen: boolean): string | n
 
 /** Fields from `at` on, each line with its end; those of HTTP/1.1 alone are left out. */
 export function fieldsOf(lines: string, at: number): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = {};
+  // Without a prototype: a field may have any name.
+  const headers = Object.create(null) as OutgoingHttpHeaders;
   while (at < lines.length && lines.charCodeAt(at) !== CR && readField(lines, at)) {
     const name = lines.slice(at, field.nameEnd).toLowerCase();
     const value = lines.slice(field.valueStart, field.valueEnd);

@@ -14,8 +14,12 @@ import { chunk, fieldsOf, lastChunk, requestText } from './headers.ts';
 
 const NOTHING = Buffer.alloc(0);
 
+/** Statuses from 600 on mean nothing, and node:http2 sends none of them. */
+const BEYOND_ALL = 502;
+
+const BODILESS = new Set([204, 205, 304]);
+
 const TOO_LARGE = new BadHead(431, 'the head of the request is too large');
-const MALFORMED = new BadHead(400, 'the request has a field that HTTP/2 does not allow');
 
 export interface Arrival {
   readonly stream: ServerHttp2Stream;
@@ -40,6 +44,8 @@ export class StreamCaller implements Caller, AnswerSink {
   #trailers: readonly string[] = [];
   #answerTrailers = '';
   #isHead = false;
+  #isCut = false;
+  #wasTakenBack = false;
   /** When what waits to be sent was first seen waiting. */
   #unsentAt = 0;
   #unsent = 0;
@@ -55,9 +61,8 @@ export class StreamCaller implements Caller, AnswerSink {
     stream.on('end', () => this.#ended());
     stream.on('drain', () => this.#exchange?.resume());
     stream.on('wantTrailers', () => this.#sendTrailers());
-    // The close that follows says all that matters.
-    stream.on('error', () => {});
     stream.on('close', () => {
+      this.#wasTakenBack = this.#exchange !== null && !this.#isCut;
       this.#exchange?.abort();
       this.#exchange = null;
       left(this);
@@ -73,12 +78,16 @@ export class StreamCaller implements Caller, AnswerSink {
     return this.#stream.isPaused();
   }
 
+  /** It was closed before it had its answer, and not by us. */
+  get wasTakenBack(): boolean {
+    return this.#wasTakenBack;
+  }
+
   /** `isOpen`: a body follows. */
   begin(raw: readonly string[], isOpen: boolean): void {
     const { limits, tally } = this.#house.ports;
     const text = requestText(raw, isOpen);
-    const isTooLarge = text !== null && text.length > limits.headBytes;
-    const head = text === null ? MALFORMED : isTooLarge ? TOO_LARGE : parseRequest(text, 0, limits);
+    const head = text instanceof BadHead ? text : text.length > limits.headBytes ? TOO_LARGE : parseRequest(text, 0, limits);
     if (head instanceof BadHead) {
       tally.refused.set(head.status, (tally.refused.get(head.status) ?? 0) + 1);
       this.answer({ status: head.status, headers: [['Content-Type', 'text/plain; charset=utf-8']], body: `${head.status}: ${head.why}\n` }, false);
@@ -119,6 +128,7 @@ export class StreamCaller implements Caller, AnswerSink {
   }
 
   cut(): void {
+    this.#isCut = true;
     // `close` would send the end of the stream before the reset, and half an answer would look like a whole one.
     this.#stream.destroy(new Error('the answer broke off'));
   }
@@ -142,7 +152,12 @@ export class StreamCaller implements Caller, AnswerSink {
   open(head: ResponseHead, extra: string): void {
     if (!this.#isOpen) return;
     const headers = fieldsOf(head.lines + extra, 0);
-    this.#respond({ ...headers, ':status': head.status }, this.#isHead || head.status === 204 || head.status === 304, head.chunked);
+    const status = head.status < 600 ? head.status : BEYOND_ALL;
+    // With the head, where nothing follows: an answer of gRPC that is a head alone must be one here, too.
+    const isBodiless = this.#isHead || BODILESS.has(status) || (head.length === 0 && !head.chunked);
+    // In HTTP/1.1 it may have a body of no sense, in HTTP/2 it has none.
+    if (status === 205) delete headers['content-length'];
+    this.#respond({ ...headers, ':status': status }, isBodiless, head.chunked);
   }
 
   data(bytes: Buffer): boolean {
@@ -172,9 +187,8 @@ export class StreamCaller implements Caller, AnswerSink {
   }
 
   #sendTrailers(): void {
-    const trailers = fieldsOf(this.#answerTrailers, 0);
-    if (Object.keys(trailers).length > 0) this.#stream.sendTrailers(trailers);
-    else this.#stream.close();
+    // Where there are none this ends the stream all the same; to close it would reset it, and clients would drop the answer.
+    this.#stream.sendTrailers(fieldsOf(this.#answerTrailers, 0));
   }
 
   #feed(bytes: Buffer): void {
@@ -182,6 +196,8 @@ export class StreamCaller implements Caller, AnswerSink {
   }
 
   #ended(): void {
+    // A body that its client took back in the middle ends for Node as one that is whole.
+    if (this.#stream.closed) return;
     if (this.#isChunked) this.#feed(lastChunk(this.#trailers));
     // Less than its length said.
     if (this.#exchange !== null && !this.#exchange.isReceived) this.cut();

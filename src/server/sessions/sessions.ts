@@ -225,7 +225,8 @@ export class Sessions implements SessionHost {
 
   /** The owner epoch in the ticket; null without one. */
   #ownerIn(hello: Hello): number | null | 'bad' {
-    if (hello.ticket === undefined) return null;
+    // Empty: a gateway showed the way.
+    if (hello.ticket === undefined || hello.ticket === '') return null;
     const verdict = readTicket(this.secret, hello.ticket, this.clock.wallTime(), this.#ports.node);
     return verdict.kind === 'ok' && verdict.ticket.session === hello.session ? verdict.ticket.owner : 'bad';
   }
