@@ -99,14 +99,7 @@ export class Pools {
       const { idleMs } = group.settings.keepAlive;
       const fresh = idle.findIndex((link) => now - link.since < idleMs);
       for (const { socket } of idle.splice(0, fresh === -1 ? idle.length : fresh)) socket.destroy();
-      // A group that a reload took out would be remembered for ever.
-      if (idle.length === 0) this.#pools.delete(upstream);
-    }
-    const groups = new Set([...this.#pools.values()].map(({ group }) => group));
-    for (const [group, listening] of this.#groups) {
-      if (groups.has(group)) continue;
-      listening.stop();
-      this.#groups.delete(group);
+      if (idle.length === 0) this.#empty(upstream);
     }
   }
 }
