@@ -93,7 +93,9 @@ class NetDialer implements CountingDialer {
       const kind = kindOf(error, event === 'secureConnect');
       fail(inOneLine(upstream, error, kind), kind);
     };
-    const timer = this.#ports.clock.after(connectMs, () => fail(unreachable(upstream, `must take connections within ${connectMs} ms, got nothing`), 'timeout'));
+    const timer = this.#ports.clock.after(connectMs, () =>
+      fail(unreachable(upstream, `must take connections within ${connectMs} ms, got nothing`, late()), 'timeout'),
+    );
     socket.on(event, onReady);
     socket.on('error', onError);
     // Who wanted it gave it up.
@@ -129,6 +131,9 @@ class NetDialer implements CountingDialer {
     return memory;
   }
 }
+
+/** As the system says it, for those who tell this from other failures. */
+const late = (): Error => Object.assign(new Error('nobody answered in time'), { code: 'ETIMEDOUT' });
 
 function kindOf({ code = '' }: NodeJS.ErrnoException, secure: boolean): keyof DialCounts['failed'] {
   if (code === 'ECONNREFUSED') return 'refused';

@@ -125,6 +125,7 @@ export interface StandOptions {
   readonly route?: Partial<RouteSettings>;
   readonly answers?: Answers;
   readonly upgrader?: Upgrader;
+  readonly dialer?: Dialer;
   /** How the clients are seen. */
   readonly client?: Partial<ClientFacts>;
   readonly routes?: (request: RequestFacts) => Route | null;
@@ -156,7 +157,7 @@ export function stand(group: Group, options: StandOptions = {}): Stand {
       ask: (asked, request) => (asked.settings.sticky === null ? asks : { ...asks, sticky: cookie(request, asked.settings.sticky.cookie) }),
       group: () => group,
     },
-    dialer: dialer(dialled, options.timeouts?.connectMs ?? timeouts.connectMs),
+    dialer: options.dialer ?? dialer(dialled, options.timeouts?.connectMs ?? timeouts.connectMs),
     timeouts: { ...timeouts, ...options.timeouts },
     limits: { ...limits, ...options.limits },
     tally: {

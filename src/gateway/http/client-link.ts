@@ -7,6 +7,7 @@ import type { Timer } from '../../core/clock.ts';
 import { lifespan, verdict, type Lifespan } from '../../core/lifetime.ts';
 import type { GoodbyeReason } from '../../core/goodbye.ts';
 import type { ClientFacts } from '../ports.ts';
+import { reset } from '../reset.ts';
 import { plain, written } from './answers.ts';
 import { CR, LF, SPACE, TOKEN } from './characters.ts';
 import type { Caller, House } from './caller.ts';
@@ -172,7 +173,9 @@ export class ClientLink implements Caller {
   }
 
   cut(): void {
-    this.socket.destroy();
+    // HTTP/1.0 has no chunks: there the end of the connection is the end of the answer, unless it is a reset.
+    if (this.#exchange?.head.minor === 0) reset(this.socket);
+    else this.socket.destroy();
   }
 
   resume(): void {

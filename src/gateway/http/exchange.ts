@@ -9,7 +9,7 @@ import { ending, handshake, writeTogether } from './forwarding.ts';
 import { Framing } from './framing.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
-import { bodyFault, isIdempotent, isTrouble, isWebSocket, pathOf } from './rules.ts';
+import { bodyFault, isIdempotent, isLate, isTrouble, isWebSocket, pathOf } from './rules.ts';
 import { stickyLine } from './sticky.ts';
 import { UpstreamLink, type Asker } from './upstream-link.ts';
 
@@ -80,7 +80,6 @@ export class Exchange implements Asker {
 
   /** The request begins; its body, as far as it is here, lies in `bytes` from `from` on. Returns where the body's part ends. */
   open(bytes: Buffer, from: number): number {
-    const { transport } = this.#house.ports;
     let end = from;
     if (!this.#body.isDone && from < bytes.length) {
       this.#bodyBegan = true;
@@ -88,7 +87,7 @@ export class Exchange implements Asker {
       this.#held = bytes.subarray(from, end);
     }
     const path = pathOf(this.head.target);
-    const probe = path.startsWith('/evenkeel/') ? transport.probe(path) : null;
+    const probe = path.startsWith('/evenkeel/') ? this.#house.ports.transport.probe(path) : null;
     if (probe !== null) this.#answer({ ...plain(probe.status, ''), body: probe.body });
     else this.#begin();
     return end;
@@ -97,13 +96,12 @@ export class Exchange implements Asker {
   /** More of the request's body. Returns where its part of `bytes` ends. */
   feed(bytes: Buffer): number {
     const end = this.#body.cut(bytes, 0, null);
+    const { clock, limits } = this.#house.ports;
     this.#bodyBegan = true;
-    const { clock } = this.#house.ports;
     this.#bodyAt = clock.now();
-    const fault = bodyFault(this.head, this.#body, this.#house.ports.limits);
-    if (fault !== null) {
-      this.refuse(fault.status, fault.why, true);
-    } else {
+    const fault = bodyFault(this.head, this.#body, limits);
+    if (fault !== null) this.refuse(fault.status, fault.why, true);
+    else {
       this.#pass(end === bytes.length ? bytes : bytes.subarray(0, end));
       if (this.#body.isDone && this.#stage === 'replied') this.#finish();
     }
@@ -127,9 +125,8 @@ export class Exchange implements Asker {
   }
 
   opens(response: ResponseHead, must: boolean): boolean {
-    const { clock } = this.#house.ports;
+    const now = this.#house.ports.clock.now();
     this.#status = response.status;
-    const now = clock.now();
     this.#latencyMs = now - this.#startedAt;
     if (this.#link !== null) this.#link.since = now;
     this.#closes = must || this.#isUnwanted() || !this.head.keepAlive || this.#caller.isLast(this, response);
@@ -139,6 +136,8 @@ export class Exchange implements Asker {
   }
 
   goesOn(): void {
+    // An answer that tells of trouble is no good one, however long it is: its end says so.
+    if (isTrouble(this.#status)) return;
     if (this.#latencyMs !== null) this.#upstream?.answered(this.#latencyMs);
     this.#latencyMs = null;
   }
@@ -189,10 +188,12 @@ export class Exchange implements Asker {
       return this.refuse(408, 'the body of the request did not come', true);
     }
     const link = this.#link;
-    if (link === null || !link.isReady || this.#stage === 'replied') return;
+    if (link === null || !link.isReady) return;
     if (!this.#body.isDone ? !isPaused : link.socket.isPaused()) return;
     if (now - Math.max(link.since, this.#bodyAt, this.#startedAt) <= timeouts.upstreamReadMs) return;
-    this.#fail(504, 'the server behind did not answer in time');
+    // Who has answered need not take the rest of the request, but must not keep the client from going on.
+    if (this.#stage === 'replied') this.failed('it takes no more of the request');
+    else this.#fail(504, 'the server behind did not answer in time');
   }
 
   /** Answers with an error. `closes`: what else comes on the connection cannot be relied on. */
@@ -285,7 +286,6 @@ export class Exchange implements Asker {
       ready: (): void => {
         if (this.#link !== link) return void link.socket.destroy();
         this.#send(link);
-        if (!this.#body.isDone && !link.socket.writableNeedDrain) this.#caller.resume();
       },
       failed: (error: Error): void => {
         if (this.#link === link) this.#unreachable(upstream, error);
@@ -300,10 +300,7 @@ export class Exchange implements Asker {
     ports.log.debug({ upstream: upstream.name, error: error.message }, 'an upstream could not be reached');
     this.#letGo('failed');
     this.#without = (this.#without ?? new Set()).add(upstream);
-    if (this.#tries++ >= this.#retries) {
-      const isLate = (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
-      return this.#unavailable(isLate ? 504 : 502, null);
-    }
+    if (this.#tries++ >= this.#retries) return this.#unavailable(isLate(error) ? 504 : 502, null);
     ports.tally.retries++;
     this.#choose();
   }
@@ -316,11 +313,16 @@ export class Exchange implements Asker {
     link.carry(this);
     this.#stage = 'waiting';
     const text = this.#start + ending(this.head, upstream.address, group?.settings.keepAlive.max === 0);
-    if (held === null) return void socket.write(text, 'latin1');
-    this.#held = null;
-    this.#bodySent = true;
-    const flows = writeTogether(socket, text, held);
-    if (!flows && !this.#body.isDone) this.#caller.pause();
+    if (held === null) socket.write(text, 'latin1');
+    else {
+      this.#held = null;
+      this.#bodySent = true;
+      writeTogether(socket, text, held);
+    }
+    if (this.#body.isDone) return;
+    // It may have been held back until there was a connection.
+    if (socket.writableNeedDrain) this.#caller.pause();
+    else this.#caller.resume();
   }
 
   /** Hands on, keeps or throws away a part of the body. */

@@ -58,12 +58,10 @@ export function handshake(start: string): Buffer {
 /** Head and body are one write up to this size: a copy is cheaper than a second write. */
 const TOGETHER_BYTES = 16_384;
 
-/** False: the socket takes no more for now. */
-export function writeTogether(socket: Socket, head: string, body: Buffer): boolean {
-  if (body.length <= TOGETHER_BYTES) return socket.write(head + body.toString('latin1'), 'latin1');
+export function writeTogether(socket: Socket, head: string, body: Buffer): void {
+  if (body.length <= TOGETHER_BYTES) return void socket.write(head + body.toString('latin1'), 'latin1');
   socket.cork();
   socket.write(head, 'latin1');
-  const flows = socket.write(body);
+  socket.write(body);
   socket.uncork();
-  return flows;
 }

@@ -17,6 +17,7 @@ export class Pools {
   readonly #pools = new Map<Upstream, Pool>();
   readonly #groups = new Map<Group, Listening>();
   readonly #timer: Timer;
+  #isClosed = false;
   readonly #ended = (link: UpstreamLink): void => this.#remove(link);
 
   constructor(ports: ProxyPorts) {
@@ -48,7 +49,7 @@ export class Pools {
     link.asker = null;
     const { keepAlive, sendProxy } = group.settings;
     // One that began with a PROXY header speaks for one client only.
-    if (!link.keeps || socket.destroyed || upstream.draining || sendProxy !== null || keepAlive.max === 0) return void socket.destroy();
+    if (this.#isClosed || !link.keeps || socket.destroyed || upstream.draining || sendProxy !== null || keepAlive.max === 0) return void socket.destroy();
     const pool = this.#pools.get(upstream) ?? this.#open(upstream, group);
     if (pool.idle.length >= keepAlive.max) return void socket.destroy();
     link.onIdleEnd = this.#ended;
@@ -57,6 +58,7 @@ export class Pools {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#timer.cancel();
     for (const upstream of this.#pools.keys()) this.#empty(upstream);
     for (const listening of this.#groups.values()) listening.stop();

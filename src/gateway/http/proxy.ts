@@ -21,17 +21,24 @@ export interface HttpProxyOptions {
 /** Each connection is looked after this often; more often where a timeout is short. */
 const LOOK_MS = 1_000;
 
+/** Without a look for this long the process was stopped, or nobody was there; and what it has to read then takes so long. */
+const STILL_MS = 2_000;
+const CATCH_UP_MS = 50;
+
 export class HttpProxy implements Acceptor, Transport {
   readonly protocol = 'http1';
   readonly manner = 'asks';
   /** What other protocols share with it. */
   readonly house: House;
   readonly #turns: Turns<ClientLink>;
+  /** When somebody was last looked at, and until when nobody is: the process lay still, and has not read what came meanwhile. */
+  #lookedAt = 0;
+  #blindUntil = 0;
   readonly #left = (link: ClientLink): void => this.#turns.remove(link.seat);
 
   constructor(ports: ProxyPorts, { answers, upgrader }: HttpProxyOptions) {
     this.house = { ports, pools: new Pools(ports), shedding: new Shedding(), answers, upgrader };
-    this.#turns = new Turns(ports.clock, Math.min(LOOK_MS, shortest(ports.timeouts) / 2), (link) => link.sweep(ports.clock.now()));
+    this.#turns = new Turns(ports.clock, Math.min(LOOK_MS, shortest(ports.timeouts) / 2), (link) => this.#look(link));
   }
 
   accept(socket: Socket, client: ClientFacts, head: Buffer | null): void {
@@ -51,6 +58,13 @@ export class HttpProxy implements Acceptor, Transport {
   close(): void {
     this.#turns.stop();
     this.house.pools.close();
+  }
+
+  #look(link: ClientLink): void {
+    const now = this.house.ports.clock.now();
+    if (now - this.#lookedAt > STILL_MS) this.#blindUntil = now + CATCH_UP_MS;
+    this.#lookedAt = now;
+    if (now >= this.#blindUntil) link.sweep(now);
   }
 
   /** Nobody listens for a goodbye here: it goes with the next answer. */

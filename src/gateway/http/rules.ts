@@ -12,6 +12,11 @@ export const isIdempotent = (method: string): boolean => IDEMPOTENT.has(method);
 /** Answers that say that the upstream is in trouble, not the request. */
 export const isTrouble = (status: number): boolean => status === 500 || (status >= 502 && status <= 504);
 
+/** Why a connection could not be made: nobody answered in time. */
+export function isLate({ code, cause }: NodeJS.ErrnoException): boolean {
+  return code === 'ETIMEDOUT' || (cause as NodeJS.ErrnoException | undefined)?.code === 'ETIMEDOUT';
+}
+
 export function isWebSocket({ method, upgrade, hasBody }: RequestHead): boolean {
   return upgrade !== null && method === 'GET' && !hasBody && upgrade.split(',').some((token) => token.trim() === 'websocket');
 }

@@ -28,7 +28,7 @@ class FakeUpstream implements Upstream {
   answered(): void {}
 
   end(outcome: Outcome): void {
-    assert.equal(outcome, 'ok');
+    assert.equal(outcome, 'aborted');
     this.active--;
   }
 }

@@ -48,6 +48,7 @@ export class Landings {
   }
 
   #land(): void {
-    this.#underway[this.#first++].upstream.end('ok', null);
+    // Nobody knows whether it came: that says nothing good of the upstream, and nothing bad.
+    this.#underway[this.#first++].upstream.end('aborted', null);
   }
 }

@@ -10,7 +10,7 @@ import { Attempt, type AttemptEvents, type Failure, type HeadOf } from './attemp
 import { closeCodeOf, closeFrame, found, frameAt, frameOf, Opcode, payloadOf } from './frames.ts';
 import { ResyncingStage } from './resync.ts';
 import { openStage } from './stages.ts';
-import { hold, holdUpstream, type Cause, type Holder, type Life, type Retry, type Stage, type Tunnel } from './tunnel.ts';
+import { dismiss, hold, holdUpstream, type Cause, type Holder, type Life, type Retry, type Stage, type Tunnel } from './tunnel.ts';
 
 /** Between rounds in which nobody took it; a fleet of gateways must not come back in step. */
 const BACKOFF: BackoffPolicy = { baseMs: 50, capMs: 500 };
@@ -168,8 +168,8 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
       const frame = frameAt(data, at);
       at = frame.end;
       if (frame.opcode < Opcode.close) continue;
-      // The client wants to know that somebody is there, and somebody is.
-      if (frame.opcode === Opcode.ping) tunnel.toClient(frameOf(Opcode.pong, payloadOf(data, frame), null));
+      // The client wants to know that somebody is there, and somebody is. One that does not read is told nothing more.
+      if (frame.opcode === Opcode.ping && !tunnel.client.writableNeedDrain) tunnel.toClient(frameOf(Opcode.pong, payloadOf(data, frame), null));
       this.#keep(data.subarray(kept, frame.begin), false);
       kept = frame.end;
     }
@@ -217,7 +217,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     this.#attempt = null;
     if (this.#waiting !== null) this.#waiting.socket.destroy();
     this.#waiting = null;
-    tunnel.upstream?.destroySoon();
+    if (tunnel.upstream !== null) dismiss(tunnel.upstream, tunnel.keeper.ports.clock);
     tunnel.upstream = null;
     tunnel.release('aborted');
   }
@@ -230,7 +230,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     this.#farewell = null;
     const { upstream, keeper } = tunnel;
     tunnel.upstream = null;
-    upstream?.destroySoon();
+    if (upstream !== null) dismiss(upstream, keeper.ports.clock);
     // What the client has begun to say since then was said to nobody yet.
     if (!tunnel.fromUpstream.atFrame) keeper.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'failed' });
     else if (tunnel.fromUpstream.midMessage) keeper.close(tunnel, CloseCode.restart, 'the server changed in the middle of a message');

@@ -119,16 +119,18 @@ export class OpeningStage implements Stage, AttemptEvents {
     const attempt = this.#attempt;
     const framing = framingOf(answer);
     this.#attempt = null;
-    if (tunnel === null || framing === null) {
+    if (tunnel === null || attempt === null || framing === null) {
       socket.destroy();
       this.failed('answer', new Error('the length of the answer must be said once'));
       return false;
     }
-    if (attempt !== null) tunnel.target?.answered(tunnel.keeper.ports.clock.now() - attempt.startedAt);
     const lines = raw.toString('latin1', 0, raw.length - 4).split('\r\n');
     const kept = lines.filter((line) => !/^(?:connection|keep-alive|proxy-connection|upgrade):/i.test(line));
     holdUpstream(tunnel, socket);
-    const stage = new AnsweringStage(tunnel, framing, answer.status >= 500);
+    const isTrouble = answer.status >= 500;
+    // An answer that tells of trouble is no sign of life.
+    if (!isTrouble) tunnel.target?.answered(tunnel.keeper.ports.clock.now() - attempt.startedAt);
+    const stage = new AnsweringStage(tunnel, framing, isTrouble);
     tunnel.move(stage);
     tunnel.client.write(`${kept.join('\r\n')}\r\nConnection: close\r\n\r\n`, 'latin1');
     return stage.fromUpstream(tunnel, rest);

@@ -16,7 +16,7 @@ import { Replay } from './replay.ts';
 import type { Mover, Shift } from './respread.ts';
 import { closedStage, ClosingStage, openStage, PartingStage } from './stages.ts';
 import { RelayTransport } from './transport.ts';
-import { holdClient, Tunnel, type Cause, type Keeper, type Life, type Parting, type Retry, type StageKind } from './tunnel.ts';
+import { dismiss, holdClient, Tunnel, type Cause, type Keeper, type Life, type Parting, type Retry, type StageKind } from './tunnel.ts';
 
 /** Byte counters are looked at this often: for idle tunnels, and for the order in which connections may be moved. */
 const LOOK_MS = 1_000;
@@ -90,7 +90,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
   upgrade(upgrade: Upgrade): void {
     const { socket, client, connection, request, route } = upgrade;
     const { group } = route;
-    if (group === null) return void socket.end('HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+    if (group === null) return this.#turnAway(upgrade);
     this.#heed(group);
     const outlives = group.settings.websocket.failover;
     const ask = this.ports.router.ask(group, request, client, upgrade.user);
@@ -106,7 +106,8 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     stage.begin(tunnel);
     // What HTTP had read already but not looked at.
     for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) tunnel.stage.fromClient(tunnel, chunk);
-    if (socket.destroyed) tunnel.stage.clientEnded(tunnel);
+    // It may have left while the request was decided about: it does not say so again.
+    if (socket.destroyed || socket.readableEnded) tunnel.stage.clientEnded(tunnel);
     else tunnel.resumeClient();
   }
 
@@ -139,7 +140,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
       // Who closed hears our answer.
       if (code !== null && code !== 1006 && tunnel.fromClient.atFrame) tunnel.toUpstream(closeFrame(code, '', this.ports.random));
       tunnel.upstream = null;
-      upstream?.destroySoon();
+      if (upstream !== null) dismiss(upstream, this.ports.clock);
       tunnel.fromUpstream.held = null;
     }
     if (stage === null) {
@@ -166,7 +167,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     if (stage.kind === 'resyncing') {
       tunnel.toUpstream(closeFrame(1001, '', this.ports.random));
       tunnel.upstream = null;
-      upstream?.destroySoon();
+      if (upstream !== null) dismiss(upstream, this.ports.clock);
       tunnel.release('ok');
     }
     this.finish(tunnel, { toClient: false, toUpstream: true, ours: true, outcome: 'ok', ...within });
@@ -282,6 +283,14 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     this.#ages.stop();
     this.#retries.stop();
     this.#moves.stop();
+  }
+
+  /** Its route leads to nobody. The socket is ours all the same. */
+  #turnAway({ socket, connection }: Upgrade): void {
+    socket.on('error', () => {});
+    socket.once('close', () => this.ports.transport.registry.close(connection));
+    socket.write('HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+    dismiss(socket, this.ports.clock);
   }
 
   #find(id: number): Tunnel | undefined {

@@ -166,7 +166,9 @@ export class ClosingStage implements Stage {
 
   clientEnded(tunnel: Tunnel): void {
     this.#farewell(tunnel);
-    tunnel.upstream?.end();
+    // Without an upstream there is nobody whose end would end it.
+    if (tunnel.upstream === null) tunnel.client.end();
+    else tunnel.upstream.end();
     this.#check(tunnel);
   }
 

@@ -2,6 +2,7 @@
 // of what arrives. It hangs on its sockets, so that it needs no map to clean, and no listener of its own that costs memory.
 import type { Socket } from 'node:net';
 import type { Connection } from '../../connections/connection.ts';
+import type { Clock } from '../../core/clock.ts';
 import type { Ask, ClientFacts, Group, Outcome, ProxyPorts, Upstream } from '../ports.ts';
 import { FrameStream } from './frames.ts';
 import type { Replay } from './replay.ts';
@@ -180,6 +181,17 @@ export class Tunnel implements Holder {
     this.target = null;
     target?.end(outcome, null);
   }
+}
+
+/** What an upstream that is left has not taken by then is lost, ms: one that stands still would hold on to its socket for ever. */
+const DISMISS_MS = 5_000;
+
+/** Ends the connection of an upstream that is left, after what waits to be sent. */
+export function dismiss(socket: Socket, clock: Clock): void {
+  socket.destroySoon();
+  if (socket.destroyed) return;
+  const timer = clock.after(DISMISS_MS, () => socket.destroy());
+  socket.once('close', () => timer.cancel());
 }
 
 /**
