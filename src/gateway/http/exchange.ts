@@ -115,7 +115,6 @@ export class Exchange implements Asker {
     this.#stage = 'over';
   }
 
-  /** The client takes more again. */
   resume(): void {
     this.#link?.resume();
   }
