@@ -8,6 +8,7 @@ import * as fc from 'fast-check';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { sleep } from '../../src/host/clock.ts';
 import { frameOf, Opcode } from '../../src/gateway/websocket/frames.ts';
+import { reset } from '../../src/gateway/reset.ts';
 import { realRandom } from '../../src/host/random.ts';
 import { alwaysAsync } from '../property.ts';
 import { EchoUpstream, textOf } from './echo-upstream.ts';
@@ -138,7 +139,7 @@ const step = fc.oneof(
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
 const killings = {
-  reset: (ws: WebSocket) => (ws as unknown as { readonly _socket: Socket })._socket.resetAndDestroy(),
+  reset: (ws: WebSocket) => reset((ws as unknown as { readonly _socket: Socket })._socket),
   end: (ws: WebSocket) => (ws as unknown as { readonly _socket: Socket })._socket.end(),
   close: (ws: WebSocket) => ws.close(1_012),
 };
