@@ -124,7 +124,7 @@ export interface RequestFacts {
   readonly target: string;
   /** Lower case, without the port; empty where the client named none. */
   readonly host: string;
-  /** The first value of a header, by its name in lower case. */
+  /** The value of a header, by its name in lower case; the values of a repeated one are joined, as HTTP has it. */
   header(name: string): string | undefined;
 }
 

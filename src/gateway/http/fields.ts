@@ -89,15 +89,22 @@ const is = (text: string, start: number, name: Known): Known | null => (isNamed(
 
 const proxy = (text: string, start: number): Known | null => (isNamed(text, start, 'proxy-') ? 'proxy' : null);
 
-/** The first value of `name` (lower case) among the fields from `at` to the empty line; each of them was checked before. */
+/**
+ * The value of `name` (lower case) among the fields from `at` to the empty line; each of them was checked before. Those of a repeated
+ * field are joined, so that whoever decides by one sees all that the server will see.
+ */
 export function lookUp(text: string, at: number, name: string): string | undefined {
+  let found: string | undefined;
   while (text.charCodeAt(at) !== CR) {
     readField(text, at);
     const { nameEnd, valueStart, valueEnd, next } = field;
-    if (nameEnd - at === name.length && isNamed(text, at, name)) return text.slice(valueStart, valueEnd);
+    if (nameEnd - at === name.length && isNamed(text, at, name)) {
+      const value = text.slice(valueStart, valueEnd);
+      found = found === undefined ? value : `${found}${name === 'cookie' ? '; ' : ', '}${value}`;
+    }
     at = next;
   }
-  return undefined;
+  return found;
 }
 
 /** Fields of which `Connection` may not say that they end here: framing, routing, and what we put in ourselves. */

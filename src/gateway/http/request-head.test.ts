@@ -85,3 +85,10 @@ test('each refusal has the status that says what is wrong', () => {
   assert.equal(refused('GET / HTTP/1.1', 'Host: a', 'Expect: tea'), 417);
   assert.equal(refused('GET / HTTP/1.1', ...Array.from({ length: 21 }, () => 'X: y')), 431);
 });
+
+test('whoever decides by a repeated field sees all of it, as the server will', () => {
+  const head = read('GET / HTTP/1.1', 'Host: a', 'Cookie: a=1', 'Authorization: good', 'cookie: a=2', 'authorization: bad');
+  assert.equal(head.header('cookie'), 'a=1; a=2');
+  assert.equal(head.header('authorization'), 'good, bad');
+  assert.equal(head.header('x-other'), undefined);
+});
