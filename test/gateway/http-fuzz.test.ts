@@ -24,6 +24,8 @@ const STRICTER = new Set([
   // Node takes any coding if the last is `chunked`, and an empty field.
   'Transfer-Encoding must be "chunked"',
   'HTTP/1.0 has no Transfer-Encoding',
+  // Newer versions of Node take a tab behind the number.
+  'Content-Length must be a number of decimal digits',
   // So does HAProxy.
   'GET, HEAD and DELETE of HTTP/1.0 have no body',
   // In Node the application hears of it, and answers 417 where it does not care.

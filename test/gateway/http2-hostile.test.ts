@@ -86,11 +86,13 @@ send()
 seen = {}
 for event in heard():
     if isinstance(event, h2.events.StreamReset): seen[event.stream_id] = int(event.error_code)
+    if isinstance(event, h2.events.ConnectionTerminated): seen = 'the connection was ended'
     if len(seen) == 2: break
 print(seen)
 `,
   );
-  assert.equal(told, '{1: 1, 3: 1}', 'PROTOCOL_ERROR for both');
+  // PROTOCOL_ERROR for both; newer versions of Node end the connection.
+  assert.match(told, /^(\{1: 1, 3: 1\}|the connection was ended)$/);
   await until(() => group.upstreams[0].active === 0, 'nothing is left upstream');
   for (const text of upstream.received) assert.doesNotMatch(text, /longer/);
 });

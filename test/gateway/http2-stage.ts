@@ -39,7 +39,7 @@ export async function stage2(
   context.after(() => proxy.close());
   const url2 = `${options.secure === true ? 'https' : 'http'}://127.0.0.1:${port}`;
   const connect = async (): Promise<ClientHttp2Session> => {
-    const session = http2.connect(url2, { rejectUnauthorized: false });
+    const session = http2.connect(url2, { rejectUnauthorized: false, maxSessionMemory: 100 });
     context.after(() => session.destroy());
     session.on('error', () => {});
     await once(session, 'connect');

@@ -44,7 +44,7 @@ export class Exchange implements Asker {
   /** The head for an upstream, but for its last lines. */
   #start = '';
   #tries = 0;
-  #redialled = false;
+  #redialled: Upstream | null = null;
   #wasDropped = false;
   #without: Set<Upstream> | null = null;
   readonly #body: Framing;
@@ -166,8 +166,8 @@ export class Exchange implements Asker {
       return;
     }
     const mayRetry = isIdempotent(this.head.method) && !this.#bodySent && this.#retries > 0;
-    if (isStale && mayRetry && !this.#redialled) {
-      this.#redialled = true;
+    if (isStale && mayRetry && this.#redialled !== upstream) {
+      this.#redialled = upstream;
       tally.retries++;
       return this.#dial(upstream);
     }
