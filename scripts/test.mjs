@@ -52,7 +52,8 @@ async function run(paths, { concurrency, name }) {
   const results = join(folder, name);
   const reporter = new URL('verdicts.mjs', import.meta.url).pathname;
   const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout', `--test-reporter=${reporter}`, `--test-reporter-destination=${results}`];
-  const child = spawn(process.execPath, ['--test', `--test-concurrency=${concurrency}`, ...reporters, ...paths], { stdio: 'inherit' });
+  const leftovers = `--import=${new URL('leftovers.mjs', import.meta.url).href}`;
+  const child = spawn(process.execPath, ['--test', leftovers, `--test-concurrency=${concurrency}`, ...reporters, ...paths], { stdio: 'inherit' });
   const code = await new Promise((resolve) => {
     child.on('close', (status) => resolve(status ?? 1));
   });
