@@ -108,6 +108,7 @@ test('the application tells the client, the client closes', async () => {
   assert.deepEqual([serving.registry.count, serving.registry.leaving], [0, 1]);
   client.socket.end('thanks\n');
   await empty(serving.registry);
+  await client.closed;
   assert.deepEqual(client.events, ['end']);
   assert.equal(serving.heard(), 'hello\nthanks\n');
   assert.deepEqual([serving.registry.totals.shed, serving.registry.totals.closed], [1, 0]);
@@ -249,6 +250,7 @@ test('TLS: counted from the first byte after the handshake, told and ended like 
   client.socket.end();
   idle.socket.end();
   await empty(serving.registry);
+  await Promise.all([client.closed, idle.closed]);
   assert.deepEqual([...client.events, ...idle.events], ['end', 'end']);
   await serving.end();
 });
