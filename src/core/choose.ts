@@ -33,7 +33,7 @@ export class Links {
   next: Int32Array;
   prev: Int32Array;
   list: Uint8Array;
-  /** Flags: 1 asks, 2 pinned. */
+  /** What is known of it: `Flag`. */
   flags: Uint8Array;
   weight: Float32Array;
   /** Last activity, ms on the owner's clock. */
@@ -71,8 +71,14 @@ function copied<A extends { set(from: A): void }>(to: A, from: A): A {
   return to;
 }
 
-const ASKS = 1;
-const PINNED = 2;
+const Flag = {
+  asks: 1,
+  pinned: 2,
+  /** Something is in progress, though it stands among those that ask. */
+  busy: 4,
+  /** It asks, and did something since the lists were last put in order. */
+  stirred: 8,
+} as const;
 
 export interface ChoicePolicy {
   /** HTTP connections silent for this long cannot be told any more, ms. */
@@ -92,6 +98,11 @@ export class Choice {
   readonly #head = new Int32Array(LISTS).fill(NIL);
   readonly #tail = new Int32Array(LISTS).fill(NIL);
   readonly #counts = new Int32Array(LISTS);
+  /**
+   * Those that ask and stirred: where they belong is looked up when somebody wants to know, not twice at every request. Until then
+   * they stand among those that ask.
+   */
+  readonly #stirred: number[] = [];
   #count = 0;
   #weight = 0;
 
@@ -121,7 +132,7 @@ export class Choice {
 
   add(slot: number, options: { readonly now: number; readonly asks: boolean; readonly rests: boolean; readonly weight?: number }): void {
     const { links } = this;
-    links.flags[slot] = options.asks ? ASKS : 0;
+    links.flags[slot] = options.asks ? Flag.asks : 0;
     links.weight[slot] = options.weight ?? 1;
     links.activeAt[slot] = options.now;
     links.restUntil[slot] = options.rests ? options.now + this.#policy.restMs : 0;
@@ -131,6 +142,8 @@ export class Choice {
   }
 
   remove(slot: number): void {
+    // The storage may be shared: nothing may be left to be done here with what is another's from now on.
+    if ((this.links.flags[slot] & Flag.stirred) !== 0) this.#settle();
     this.#unlink(slot);
     this.links.list[slot] = List.none;
     this.#count--;
@@ -140,36 +153,43 @@ export class Choice {
 
   /** Something was read or written. */
   touch(slot: number, now: number): void {
-    const list = this.links.list[slot];
+    const { links } = this;
+    const list = links.list[slot];
     // What is in progress keeps the time at which it began: a stream that is written every second is a long one all the same.
-    if (list === List.busy || list === List.long) return;
-    this.links.activeAt[slot] = now;
-    if (list === List.resting || list === List.pinned) return;
-    this.#move(slot, this.#home(slot, now));
+    if (this.#isBusy(slot)) return;
+    links.activeAt[slot] = now;
+    if (list === List.asking) this.#stir(slot, links.flags[slot]);
+    else if (list !== List.resting && list !== List.pinned) this.#move(slot, this.#home(slot, now));
   }
 
   /** A request, stream or write began: never chosen until `rest`. */
   begin(slot: number, now: number): void {
-    this.links.activeAt[slot] = now;
-    this.#move(slot, List.busy);
+    const { links } = this;
+    links.activeAt[slot] = now;
+    if (links.list[slot] === List.asking) this.#stir(slot, links.flags[slot] | Flag.busy);
+    else this.#move(slot, List.busy);
   }
 
   /** The last thing in progress ended. */
   end(slot: number, now: number): void {
-    this.links.activeAt[slot] = now;
+    const { links } = this;
+    links.activeAt[slot] = now;
+    const flags = links.flags[slot] & ~Flag.busy;
+    if (links.list[slot] === List.asking && (flags & Flag.pinned) === 0) return this.#stir(slot, flags);
+    links.flags[slot] = flags;
     this.#move(slot, this.#home(slot, now));
   }
 
   pin(slot: number, pinned: boolean, now: number): void {
-    const { flags, list } = this.links;
-    flags[slot] = pinned ? flags[slot] | PINNED : flags[slot] & ~PINNED;
-    if (list[slot] !== List.busy && list[slot] !== List.long) this.#move(slot, this.#home(slot, now));
+    const { flags } = this.links;
+    flags[slot] = pinned ? flags[slot] | Flag.pinned : flags[slot] & ~Flag.pinned;
+    if (!this.#isBusy(slot)) this.#move(slot, this.#home(slot, now));
   }
 
   /** Whether the connection can be told only when it asks, or at any time: then also while something is in progress. */
   asks(slot: number, asks: boolean, now: number): void {
     const { flags } = this.links;
-    flags[slot] = asks ? flags[slot] | ASKS : flags[slot] & ~ASKS;
+    flags[slot] = (asks ? flags[slot] | Flag.asks : flags[slot] & ~Flag.asks) & ~Flag.busy;
     this.#move(slot, this.#home(slot, now));
   }
 
@@ -182,11 +202,12 @@ export class Choice {
 
   /** Whether an HTTP/1.1 connection that asks now may be told. */
   mayTell(slot: number, now: number): boolean {
-    return (this.links.flags[slot] & PINNED) === 0 && this.links.restUntil[slot] <= now;
+    return (this.links.flags[slot] & Flag.pinned) === 0 && this.links.restUntil[slot] <= now;
   }
 
   /** Moves what fell silent, long or has rested to where it belongs now. Cheap: each slot moves once per change. */
   sweep(now: number): void {
+    this.#settle();
     this.#sweep(List.busy, List.long, now - this.#policy.longMs);
     this.#sweep(List.asking, List.silent, now - this.#policy.silentMs);
     const { restUntil } = this.links;
@@ -259,6 +280,7 @@ export class Choice {
 
   /** All slots, least recently active first within each list. */
   *slots(): Generator<number> {
+    this.#settle();
     for (let list = List.busy as number; list < LISTS; list++) {
       let slot = this.#head[list];
       while (slot !== NIL) {
@@ -285,11 +307,32 @@ export class Choice {
     if (this.#head[list] === slot) this.#move(slot, list);
   }
 
+  #isBusy(slot: number): boolean {
+    const { list, flags } = this.links;
+    return list[slot] === List.busy || list[slot] === List.long || (flags[slot] & Flag.busy) !== 0;
+  }
+
+  #stir(slot: number, flags: number): void {
+    if ((flags & Flag.stirred) === 0) this.#stirred.push(slot);
+    this.links.flags[slot] = flags | Flag.stirred;
+  }
+
+  /** Puts those that stirred where they belong. They are in order as far as the time since the last look goes. */
+  #settle(): void {
+    const { flags, list } = this.links;
+    for (const slot of this.#stirred) {
+      const isBusy = (flags[slot] & Flag.busy) !== 0;
+      flags[slot] &= ~(Flag.stirred | Flag.busy);
+      if (list[slot] === List.asking) this.#move(slot, isBusy ? List.busy : List.asking);
+    }
+    this.#stirred.length = 0;
+  }
+
   #home(slot: number, now: number): number {
     const { flags, restUntil, activeAt, weight } = this.links;
-    if ((flags[slot] & PINNED) !== 0) return List.pinned;
+    if ((flags[slot] & Flag.pinned) !== 0) return List.pinned;
     if (restUntil[slot] > now) return List.resting;
-    if ((flags[slot] & ASKS) === 0) return List.idle + classOf(weight[slot]);
+    if ((flags[slot] & Flag.asks) === 0) return List.idle + classOf(weight[slot]);
     return activeAt[slot] <= now - this.#policy.silentMs ? List.silent : List.asking;
   }
 

@@ -6,7 +6,7 @@ import { Server as TlsServer } from 'node:tls';
 import type { Goodbye } from '../../core/goodbye.ts';
 import type { Connection, Transport, TransportFacts } from '../connection.ts';
 import type { Attachment, ProbeAnswer, TransportPorts } from '../ports.ts';
-import { Link, linkOf, linkOfResponse } from './http1-link.ts';
+import { isFollowed, Link, linkOf } from './http1-link.ts';
 
 /** Looks after the connections of `server`, of node:http or node:https, from now on. Closing the server stays with its owner. */
 export function attachHttp1(server: Server, ports: TransportPorts): Attachment {
@@ -70,8 +70,11 @@ class Http1Transport implements Transport {
     this.#opening = server instanceof TlsServer ? 'secureConnection' : 'connection';
     const { emit } = server as { emit: Emit };
     this.#emit = emit;
-    // The list of arguments is only ever spread: then none is made, which at every request would be dear.
-    this.#hook = (event, ...args) => (this.#passes(event, args[0], args[1]) ? emit.call(server, event, ...args) : true);
+    // No list of arguments is made as long as they are only looked at and spread. At every request it would be dear, as is the spreading.
+    this.#hook = (event, ...args) => {
+      if (!this.#passes(event, args[0], args[1])) return true;
+      return args.length === 2 ? emit.call(server, event, args[0], args[1]) : emit.call(server, event, ...args);
+    };
     server.emit = this.#hook;
   }
 
@@ -132,7 +135,7 @@ class Http1Transport implements Transport {
 
   #requested(request: IncomingMessage, response: ServerResponse): boolean {
     // A listener of `checkContinue` handed on what has been here before.
-    if (linkOfResponse(response) !== undefined) return true;
+    if (isFollowed(response)) return true;
     // A server of HTTP/2 may hand its requests on to this one; they are not ours to end.
     if (request.httpVersionMajor !== 1) return true;
     const link = this.#link(request.socket);
