@@ -3,7 +3,7 @@
 // more, alone, and that is said: what fails again has failed.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const wanted = process.argv.slice(2);
@@ -20,14 +20,20 @@ if (files.length === 0) {
 const folder = mkdtempSync(join(tmpdir(), 'evenkeel-tests-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
-// Fleets that are timed need a core each: two at a time. The rest waits more than it works.
-const isTimed = (file) => /^dist\/test\/((chaos|cli|e2e|fleet|sessions|sim)\/|gateway\/(redirect|sidecar)\.)/.test(file);
+// Fleets that are timed need a core each: two at a time. What runs on virtual time takes what they leave of the machine. The rest waits
+// more than it works.
+const kindOf = (file) => {
+  if (file.startsWith('dist/test/sim/')) return 'virtual';
+  return /^dist\/test\/((chaos|cli|e2e|fleet|sessions)\/|gateway\/(redirect|sidecar)\.)/.test(file) ? 'timed' : 'quick';
+};
+const wave = (name, how) =>
+  run(
+    files.filter((file) => kindOf(file) === name),
+    { name, ...how },
+  );
 const waves = [
-  await run(
-    files.filter((file) => !isTimed(file)),
-    { concurrency: 4, name: 'quick' },
-  ),
-  await run(files.filter(isTimed), { concurrency: 2, name: 'timed' }),
+  await wave('quick', { concurrency: 4 }),
+  ...(await Promise.all([wave('timed', { concurrency: 2 }), wave('virtual', { concurrency: 1, priority: constants.priority.PRIORITY_LOW })])),
 ];
 const first = { code: Math.max(...waves.map((wave) => wave.code)), skips: waves.flatMap((wave) => wave.skips) };
 const again = files.filter((file) => waves.some((wave) => wave.failed.has(file)));
@@ -46,17 +52,23 @@ if (process.env.CI === 'true' && first.skips.length > 0) {
 }
 process.exitCode = code;
 
-/** Runs test files, and says which of them failed and what was skipped. */
-async function run(paths, { concurrency, name }) {
+/** Runs test files, and says which of them failed and what was skipped. With a priority their output comes at the end, in one piece. */
+async function run(paths, { concurrency, name, priority }) {
   if (paths.length === 0) return { code: 0, skips: [], failed: new Set() };
   const results = join(folder, name);
   const reporter = new URL('verdicts.mjs', import.meta.url).pathname;
   const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout', `--test-reporter=${reporter}`, `--test-reporter-destination=${results}`];
   const leftovers = `--import=${new URL('leftovers.mjs', import.meta.url).href}`;
-  const child = spawn(process.execPath, ['--test', leftovers, `--test-concurrency=${concurrency}`, ...reporters, ...paths], { stdio: 'inherit' });
+  const child = spawn(process.execPath, ['--test', leftovers, `--test-concurrency=${concurrency}`, ...reporters, ...paths], {
+    stdio: priority === undefined ? 'inherit' : ['ignore', 'pipe', 'inherit'],
+  });
+  if (priority !== undefined) setPriority(child.pid, priority);
+  const output = [];
+  child.stdout?.on('data', (chunk) => output.push(chunk));
   const code = await new Promise((resolve) => {
     child.on('close', (status) => resolve(status ?? 1));
   });
+  process.stdout.write(Buffer.concat(output));
   const verdicts = readFileSync(results, 'utf8')
     .split('\n')
     .map((line) => line.split('\t'));

@@ -125,3 +125,19 @@ test('a connection to nobody is reset', async () => {
   const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException];
   assert.equal(error.code, 'ECONNRESET');
 });
+
+test('no byte overtakes another, however late the timers of a busy process are', async () => {
+  const { caller, link } = await called();
+  let sent = caller.text;
+  for (let i = 0; i < 400; i++) {
+    const piece = `${i},`;
+    sent += piece;
+    link.delay(i % 3);
+    caller.socket.write(piece);
+    await new Promise((resolve) => void setImmediate(resolve));
+    const busyMs = i % 5 === 0 ? 4 : 0;
+    for (const since = performance.now(); performance.now() - since < busyMs;);
+  }
+  await until('everything has come back', () => caller.text.length === sent.length, 5_000);
+  assert.equal(caller.text, sent);
+});

@@ -19,8 +19,8 @@ class Way {
   delayMs = 0;
   readonly #from: Socket;
   readonly #to: Socket;
-  /** When the last piece that is delayed goes out: none may overtake another. */
-  #lastAt = 0;
+  /** What is delayed, and when it goes on: one after the other, because none may overtake another. */
+  readonly #delayed: { readonly at: number; readonly task: () => void }[] = [];
 
   constructor(from: Socket, to: Socket, heard: (bytes: Buffer) => Buffer) {
     this.#from = from;
@@ -53,10 +53,18 @@ class Way {
   }
 
   #later(task: () => void): void {
-    const now = performance.now();
-    if (this.delayMs === 0 && this.#lastAt <= now) return task();
-    this.#lastAt = Math.max(this.#lastAt, now + this.delayMs);
-    setTimeout(task, this.#lastAt - now);
+    if (this.delayMs === 0 && this.#delayed.length === 0) return task();
+    this.#delayed.push({ at: Math.max(this.#delayed.at(-1)?.at ?? 0, performance.now() + this.delayMs), task });
+    if (this.#delayed.length === 1) this.#wait();
+  }
+
+  #wait(): void {
+    setTimeout(() => this.#goOn(), this.#delayed[0].at - performance.now());
+  }
+
+  #goOn(): void {
+    while (this.#delayed.length > 0 && this.#delayed[0].at <= performance.now()) this.#delayed.shift()?.task();
+    if (this.#delayed.length > 0) this.#wait();
   }
 }
 
