@@ -96,6 +96,31 @@ test('what was moved rests for five minutes, whether it is told or asks', () => 
   assert.deepEqual([herd.tellable, herd.mayTell(1, 300_000)], [1, true]);
 });
 
+test('HTTP/1.1 in progress for more than five seconds cannot move, and can again from its end', () => {
+  const herd = choice();
+  herd.add(0, { now: 0, asks: true, rests: false });
+  herd.begin(0, 1_000);
+  herd.sweep(5_999);
+  assert.equal(herd.unmovable, 0);
+  herd.sweep(6_000);
+  assert.equal(herd.countIn(List.long), 1);
+  herd.end(0, 7_000);
+  assert.deepEqual([herd.unmovable, herd.countIn(List.asking)], [0, 1]);
+});
+
+test('who leaves in the middle of a request and comes to another herd of the same storage is touched by the first one no more', () => {
+  const links = new Links(8);
+  const [from, to] = [new Choice(links, policy), new Choice(links, policy)];
+  for (const slot of [0, 1]) from.add(slot, { now: 0, asks: true, rests: false });
+  from.begin(0, 1);
+  from.remove(0);
+  to.add(0, { now: 2, asks: true, rests: false });
+  to.begin(0, 2);
+  from.sweep(3);
+  to.sweep(3);
+  assert.deepEqual([[...from.slots()], [...to.slots()], to.countIn(List.busy)], [[1], [0], 1]);
+});
+
 test('one that rested in silence is silent at once', () => {
   const herd = choice();
   herd.add(0, { now: 0, asks: true, rests: true });
