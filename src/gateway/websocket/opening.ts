@@ -4,6 +4,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Timer } from '../../core/clock.ts';
 import { subprotocols } from '../../protocol/frames.ts';
+import { stickyLine } from '../http/sticky.ts';
 import { isRefused, type Ask, type ClientFacts, type Refused, type Upgrade, type Upstream } from '../ports.ts';
 import { bodyIn, framingOf, headerOf, type Framing } from './answer.ts';
 import { Attempt, type AttemptEvents, type Failure, type HeadOf } from './attempt.ts';
@@ -207,17 +208,10 @@ export function refuse(tunnel: Tunnel, status: number, refused: Refused | null):
   tunnel.keeper.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'failed' });
 }
 
-/** What a cookie may hold as it is (RFC 6265, cookie-octet). */
-const PLAIN = /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/;
-
-/** Names the upstream for the next time, where the client does not know it already. */
+/** The upstream's head, and the cookie that names it for the next time. */
 function withCookie({ target, group }: Tunnel, { ask, client }: Opening, raw: Buffer): Buffer {
-  const { sticky } = group.settings;
-  if (sticky === null || target === null || ask.sticky === target.name) return raw;
-  const value = PLAIN.test(target.name) ? target.name : encodeURIComponent(target.name);
-  const age = sticky.maxAgeS === null ? '' : `; Max-Age=${sticky.maxAgeS}`;
-  const cookie = `Set-Cookie: ${sticky.cookie}=${value}; Path=/${age}; HttpOnly${client.secure ? '; Secure' : ''}\r\n\r\n`;
-  return Buffer.concat([raw.subarray(0, raw.length - 2), Buffer.from(cookie, 'latin1')]);
+  const line = stickyLine(group, ask, target, client);
+  return line === '' ? raw : Buffer.concat([raw.subarray(0, raw.length - 2), Buffer.from(`${line}\r\n`, 'latin1')]);
 }
 
 /** What only this gateway says, and offers of extensions where the next upstream could not go on with them. */
