@@ -166,6 +166,18 @@ export interface Tally {
   assignments: number;
 }
 
+export const freshTally = (): Tally => ({
+  requests: 0,
+  refused: new Map(),
+  retries: 0,
+  tunnels: 0,
+  websockets: 0,
+  reattached: 0,
+  reattachFailed: 0,
+  redirects: 0,
+  assignments: 0,
+});
+
 /** What every proxy of the gateway is given. */
 export interface ProxyPorts {
   readonly clock: Clock;

@@ -10,6 +10,7 @@ import { realClock, sleep } from '../../src/host/clock.ts';
 import { realRandom } from '../../src/host/random.ts';
 import type { Transport } from '../../src/connections/connection.ts';
 import type { Address, GroupSettings, StickySettings, Timeouts, WebSocketSettings } from '../../src/gateway/settings.ts';
+import { freshTally } from '../../src/gateway/ports.ts';
 import type { Ask, ClientFacts, Dialer, Group, Outcome, ProxyPorts, Refused, RequestFacts, Route, Tally, Upstream } from '../../src/gateway/ports.ts';
 import { WebSocketRelay } from '../../src/gateway/websocket/relay.ts';
 import { ports as transportPorts, type Fixture, type PortsOptions } from '../transports/fixture.ts';
@@ -148,11 +149,6 @@ const generous: Timeouts = {
   tunnelMs: 0,
 };
 
-function tally(): Tally {
-  const refused = new Map<number, number>();
-  return { requests: 0, refused, retries: 0, tunnels: 0, websockets: 0, reattached: 0, reattachFailed: 0, redirects: 0, assignments: 0 };
-}
-
 export interface RelayHouse {
   readonly group: FakeGroup;
   readonly fixture: Fixture;
@@ -165,7 +161,7 @@ export interface RelayHouse {
 export function relayHouse(options: StageOptions): RelayHouse {
   const group = new FakeGroup(options);
   const fixture = transportPorts(options.limits === undefined ? {} : { limits: options.limits });
-  const counts = tally();
+  const tally = freshTally();
   const settings = { host: null, path: null, headers: new Map(), target: { kind: 'groups', groups: [] }, priority: 0, auth: null, origins: null } as const;
   const route: Route = { settings, group };
   const { sticky } = group.settings;
@@ -182,9 +178,9 @@ export function relayHouse(options: StageOptions): RelayHouse {
     dialer,
     timeouts: { ...generous, ...options.timeouts },
     limits: { connections: 10_000, perAddress: null, perAddressPerS: null, headBytes: 16_384, headers: 100, bodyBytes: null },
-    tally: counts,
+    tally,
   };
-  return { group, fixture, tally: counts, route, relay: new WebSocketRelay(ports) };
+  return { group, fixture, tally, route, relay: new WebSocketRelay(ports) };
 }
 
 const NOTHING: Ask = { key: null, sticky: null, without: null };

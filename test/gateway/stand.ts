@@ -3,6 +3,7 @@ import net, { type Server, type Socket } from 'node:net';
 import { realClock } from '../../src/host/clock.ts';
 import { realRandom } from '../../src/host/random.ts';
 import { Event, rethrow } from '../../src/core/event.ts';
+import { freshTally } from '../../src/gateway/ports.ts';
 import type { Ask, ClientFacts, Dialer, Group, Outcome, ProxyPorts, Refused, RequestFacts, Route, Tally, Upgrader, Upstream } from '../../src/gateway/ports.ts';
 import type { Address, GroupSettings, GuardSettings, RouteSettings, Timeouts } from '../../src/gateway/settings.ts';
 import type { Answers } from '../../src/gateway/http/answers.ts';
@@ -160,17 +161,7 @@ export function stand(group: Group, options: StandOptions = {}): Stand {
     dialer: options.dialer ?? dialer(dialled, options.timeouts?.connectMs ?? timeouts.connectMs),
     timeouts: { ...timeouts, ...options.timeouts },
     limits: { ...limits, ...options.limits },
-    tally: {
-      requests: 0,
-      refused: new Map(),
-      retries: 0,
-      tunnels: 0,
-      websockets: 0,
-      reattached: 0,
-      reattachFailed: 0,
-      redirects: 0,
-      assignments: 0,
-    },
+    tally: freshTally(),
   };
   const proxy = new HttpProxy(ports, { answers: options.answers ?? null, upgrader: options.upgrader ?? null });
   const server = net.createServer((socket) => proxy.accept(socket, factsOf(socket, options.client), null));

@@ -10,7 +10,7 @@ import { protoCodec } from '../../src/client/proto.ts';
 import { silentLog } from '../../src/core/log.ts';
 import { Registry } from '../../src/connections/registry.ts';
 import type { Transport } from '../../src/connections/connection.ts';
-import type { Group, Router, Tally, Upstream } from '../../src/gateway/ports.ts';
+import { freshTally, type Group, type Router, type Upstream } from '../../src/gateway/ports.ts';
 import type { RouteSettings } from '../../src/gateway/settings.ts';
 import { Decisions } from '../../src/gateway/steer/decisions.ts';
 import { WayShower } from '../../src/gateway/steer/way-shower.ts';
@@ -48,7 +48,7 @@ async function gate(t: TestContext, upstreamPort: number, refuses = false): Prom
   const choose = () => (refuses ? { refused: 'down', retryAfterS: 1 } : upstream);
   const group = { settings: { name: 'web' }, upstreams: [upstream], choose } as unknown as Group;
   const router: Router = { route: () => null, ask: () => ({ key: null, sticky: null, without: null }), group: () => group };
-  const tally = { redirects: 0 } as Tally;
+  const tally = freshTally();
   const decisions = new Decisions({ clock: realClock, log: silentLog, router, tally, fetch: realFetch });
   const registry = new Registry({ clock: realClock, arrival: () => ({ rests: false, bounced: false }) });
   const shower = new WayShower({ clock: realClock, decisions, tally, registry });
