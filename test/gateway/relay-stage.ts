@@ -14,6 +14,7 @@ import { freshTally } from '../../src/gateway/ports.ts';
 import type { Ask, ClientFacts, Dialer, Group, Outcome, ProxyPorts, Refused, RequestFacts, Route, Tally, Upstream } from '../../src/gateway/ports.ts';
 import { WebSocketRelay } from '../../src/gateway/websocket/relay.ts';
 import { ports as transportPorts, type Fixture, type PortsOptions } from '../transports/fixture.ts';
+import { groupSettings } from './fixture.ts';
 
 export class FakeUpstream implements Upstream {
   readonly name: string;
@@ -70,7 +71,8 @@ export class FakeGroup implements Group {
 
   constructor(options: StageOptions) {
     this.upstreams = options.ports.map((port) => new FakeUpstream(port));
-    this.settings = groupSettings(options);
+    const { sticky = null, fallback = null, retries = 2 } = options;
+    this.settings = groupSettings({ sticky, fallback, retries, websocket: { ...websocket, ...options.websocket } });
   }
 
   choose({ sticky, without }: Ask): FakeUpstream | Refused {
@@ -85,36 +87,15 @@ export class FakeGroup implements Group {
   }
 }
 
-function groupSettings({ websocket, sticky, fallback, retries }: StageOptions): GroupSettings {
-  return {
-    name: 'web',
-    discovery: [],
-    balance: 'round-robin',
-    hashKey: { by: 'address' },
-    boundedLoad: 1.25,
-    sticky: sticky ?? null,
-    health: null,
-    ejection: { failures: 5, baseMs: 1_000, maxFraction: 0.5 },
-    breaker: null,
-    maxActive: null,
-    slowStartMs: 0,
-    tls: null,
-    sendProxy: null,
-    http2: false,
-    keepAlive: { max: 0, idleMs: 0 },
-    websocket: {
-      failover: false,
-      replay: 0,
-      abnormalCodes: [1001, 1006, 1011, 1012, 1013, 1014],
-      holdBytes: 65_536,
-      reattachMs: 5_000,
-      respread: false,
-      ...websocket,
-    },
-    fallback: fallback ?? null,
-    retries: retries ?? 2,
-  };
-}
+/** Without failover, and with what it needs where a test turns it on. */
+const websocket: WebSocketSettings = {
+  failover: false,
+  replay: 0,
+  abnormalCodes: [1001, 1006, 1011, 1012, 1013, 1014],
+  holdBytes: 65_536,
+  reattachMs: 5_000,
+  respread: false,
+};
 
 const dialer: Dialer = {
   dial({ address }, _client, { ready, failed }) {

@@ -9,6 +9,7 @@ import type { Address, GroupSettings, GuardSettings, RouteSettings, Timeouts } f
 import type { Answers } from '../../src/gateway/http/answers.ts';
 import { HttpProxy } from '../../src/gateway/http/proxy.ts';
 import { ports as transportPorts, type Fixture, type PortsOptions } from '../transports/fixture.ts';
+import { groupSettings } from './fixture.ts';
 
 export class FakeUpstream implements Upstream {
   readonly name: string;
@@ -42,27 +43,6 @@ export class FakeUpstream implements Upstream {
   }
 }
 
-export const groupSettings: GroupSettings = {
-  name: 'web',
-  discovery: [],
-  balance: 'round-robin',
-  hashKey: { by: 'address' },
-  boundedLoad: 1.25,
-  sticky: null,
-  health: null,
-  ejection: { failures: 5, baseMs: 30_000, maxFraction: 0.5 },
-  breaker: null,
-  maxActive: null,
-  slowStartMs: 0,
-  tls: null,
-  sendProxy: null,
-  http2: false,
-  keepAlive: { max: 256, idleMs: 60_000 },
-  websocket: { failover: false, replay: 0, abnormalCodes: [1006], holdBytes: 65_536, reattachMs: 10_000, respread: false },
-  fallback: null,
-  retries: 1,
-};
-
 /** Takes its upstreams in turn. */
 export class FakeGroup implements Group {
   readonly settings: GroupSettings;
@@ -75,7 +55,7 @@ export class FakeGroup implements Group {
 
   constructor(upstreams: FakeUpstream[], settings: Partial<GroupSettings> = {}) {
     this.upstreams = upstreams;
-    this.settings = { ...groupSettings, ...settings };
+    this.settings = groupSettings({ retries: 1, ...settings });
   }
 
   choose(ask: Ask): Upstream | Refused {
