@@ -4,9 +4,10 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Timer } from '../../core/clock.ts';
 import { subprotocols } from '../../protocol/frames.ts';
+import type { Framing } from '../http/framing.ts';
 import { stickyLine } from '../http/sticky.ts';
 import { isRefused, type Ask, type ClientFacts, type Refused, type Upgrade, type Upstream } from '../ports.ts';
-import { bodyIn, framingOf, headerOf, type Framing } from './answer.ts';
+import { framingOf, headerOf } from './answer.ts';
 import { Attempt, type AttemptEvents, type Failure, type HeadOf } from './attempt.ts';
 import { holdUpstream, type Life, type Stage, type Tunnel } from './tunnel.ts';
 
@@ -168,10 +169,11 @@ class AnsweringStage implements Stage {
   }
 
   fromUpstream(tunnel: Tunnel, chunk: Buffer): boolean {
-    const body = bodyIn(this.#framing, chunk);
-    const flows = body === null || body.bytes === 0 || tunnel.toClient(chunk.subarray(0, body.bytes));
-    if (body === null) end(tunnel, 'failed');
-    else if (body.done) end(tunnel, this.#hasFailed ? 'failed' : 'ok');
+    const framing = this.#framing;
+    const bytes = framing.cut(chunk, 0, null);
+    const flows = framing.isBad || bytes === 0 || tunnel.toClient(chunk.subarray(0, bytes));
+    if (framing.isBad) end(tunnel, 'failed');
+    else if (framing.isDone) end(tunnel, this.#hasFailed ? 'failed' : 'ok');
     return flows;
   }
 
@@ -181,7 +183,7 @@ class AnsweringStage implements Stage {
   }
 
   upstreamEnded(tunnel: Tunnel): void {
-    end(tunnel, this.#hasFailed || this.#framing.kind !== 'close' ? 'failed' : 'ok');
+    end(tunnel, this.#hasFailed || !this.#framing.isOpen ? 'failed' : 'ok');
   }
 
   leave(): void {
