@@ -1,5 +1,6 @@
 // Decides about requests that do not simply go to a group: who may come in, and who is told to go straight to an upstream (by a
 // 307, or by an assignment), so that not one byte more of theirs passes the gateway.
+import { showAddress } from '../../core/address.ts';
 import type { Clock } from '../../core/clock.ts';
 import { signAssignment } from '../../node/assignment.ts';
 import * as subprotocols from '../../protocol/subprotocols.ts';
@@ -78,9 +79,7 @@ export class Decisions implements Answers {
   }
 }
 
-export function urlOf(scheme: string, { address: { host, port } }: Upstream, target: string): string {
-  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}${target}`;
-}
+export const urlOf = (scheme: string, { address }: Upstream, target: string): string => `${scheme}://${showAddress(address)}${target}`;
 
 /** What follows the path of the route: `/assign/chat?room=1` asks for `/chat?room=1`. */
 function beyond(target: string, prefix: string | null): string {
