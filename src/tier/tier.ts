@@ -7,10 +7,10 @@ import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import { listening } from '../host/listen.ts';
 import type { FleetNode } from '../node/node.ts';
-import * as subprotocols from '../protocol/subprotocols.ts';
 import { Refusal, serveSessions, type Identity, type ServedSessions } from '../server/sessions/index.ts';
 import type { Knock } from '../server/sessions/options.ts';
 import type { Upgrade, Upgrader } from '../gateway/ports.ts';
+import { offersOurs } from '../gateway/request-parts.ts';
 import type { Address, TierSettings } from '../gateway/settings.ts';
 import { TierApi } from './api.ts';
 import { Application } from './application.ts';
@@ -113,9 +113,7 @@ class ConnectionTier implements Tier {
     // Whoever is let in adopts it; whoever is refused is forgotten.
     socket.once('close', () => this.#ports.node.registry.close(connection));
     const request = requestOf(upgrade);
-    const offered = upgrade.request.header('sec-websocket-protocol') ?? '';
-    const ours = offered.split(',').some((name) => name.trim() === subprotocols.json || name.trim() === subprotocols.proto);
-    if (!ours) return void this.#plain.enter(request, socket, rest);
+    if (!offersOurs(upgrade.request)) return void this.#plain.enter(request, socket, rest);
     this.#follow(request, socket);
     this.#inner.emit('upgrade', request, socket, rest);
   }

@@ -3,9 +3,9 @@
 import { showAddress } from '../../core/address.ts';
 import type { Clock } from '../../core/clock.ts';
 import { signAssignment } from '../../node/assignment.ts';
-import * as subprotocols from '../../protocol/subprotocols.ts';
 import { isOwn, plain, type Answers, type GoOn, type OwnAnswer } from '../http/answers.ts';
 import { isRefused, type ClientFacts, type Refused, type RequestFacts, type Route, type Router, type Tally, type Upstream } from '../ports.ts';
+import { offersOurs } from '../request-parts.ts';
 import type { RouteTarget } from '../settings.ts';
 import { Authentication, type AuthenticationPorts } from './authentication.ts';
 import { Landings } from './landings.ts';
@@ -89,7 +89,5 @@ function beyond(target: string, prefix: string | null): string {
 
 /** Whether the request is a WebSocket handshake of `evenkeel/client`. */
 export function speaksOurs(request: RequestFacts): boolean {
-  if (request.header('upgrade')?.toLowerCase() !== 'websocket') return false;
-  const offered = (request.header('sec-websocket-protocol') ?? '').split(',');
-  return offered.some((name) => name.trim() === subprotocols.json || name.trim() === subprotocols.proto);
+  return request.header('upgrade')?.toLowerCase() === 'websocket' && offersOurs(request);
 }
