@@ -1,5 +1,5 @@
-// What routes, hashes and those who end WebSockets look at in a request: host, path, cookie, query, sub-protocols. All of it comes from clients: nothing here fails, and
-// nothing grows with more than the length of what they sent.
+// What routes, hashes and those who end WebSockets look at in a request: host, path, cookie, query, sub-protocols. All of it comes
+// from clients: nothing here fails, and nothing grows with more than the length of what they sent.
 import * as subprotocols from '../protocol/subprotocols.ts';
 import type { RequestFacts } from './ports.ts';
 

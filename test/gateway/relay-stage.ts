@@ -12,6 +12,7 @@ import type { Transport } from '../../src/connections/connection.ts';
 import type { Address, GroupSettings, StickySettings, Timeouts, WebSocketSettings } from '../../src/gateway/settings.ts';
 import { freshTally } from '../../src/gateway/ports.ts';
 import type { Ask, ClientFacts, Dialer, Group, Outcome, ProxyPorts, Refused, RequestFacts, Route, Tally, Upstream } from '../../src/gateway/ports.ts';
+import { cookieOf } from '../../src/gateway/request-parts.ts';
 import { WebSocketRelay } from '../../src/gateway/websocket/relay.ts';
 import { ports as transportPorts, type Fixture, type PortsOptions } from '../transports/fixture.ts';
 import { groupSettings } from './fixture.ts';
@@ -153,7 +154,7 @@ export function relayHouse(options: StageOptions): RelayHouse {
     transport: fixture,
     router: {
       route: () => route,
-      ask: (_group, request) => (sticky === null ? NOTHING : { key: null, sticky: cookie(request, sticky.cookie), without: null }),
+      ask: (_group, request) => (sticky === null ? NOTHING : { key: null, sticky: cookieOf(request, sticky.cookie), without: null }),
       group: () => group,
     },
     dialer,
@@ -239,11 +240,6 @@ export class RelayStage implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => void this.#server.close(resolve));
   }
-}
-
-function cookie(request: RequestFacts, name: string): string | null {
-  const found = (request.header('cookie') ?? '').split('; ').find((pair) => pair.startsWith(`${name}=`));
-  return found === undefined ? null : found.slice(name.length + 1);
 }
 
 export const portOf = (server: { address(): unknown }): number => (server.address() as AddressInfo).port;

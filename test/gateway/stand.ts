@@ -5,6 +5,7 @@ import { realRandom } from '../../src/host/random.ts';
 import { Event, rethrow } from '../../src/core/event.ts';
 import { freshTally } from '../../src/gateway/ports.ts';
 import type { Ask, ClientFacts, Dialer, Group, Outcome, ProxyPorts, Refused, RequestFacts, Route, Tally, Upgrader, Upstream } from '../../src/gateway/ports.ts';
+import { cookieOf } from '../../src/gateway/request-parts.ts';
 import type { Address, GroupSettings, GuardSettings, RouteSettings, Timeouts } from '../../src/gateway/settings.ts';
 import type { Answers } from '../../src/gateway/http/answers.ts';
 import { HttpProxy } from '../../src/gateway/http/proxy.ts';
@@ -135,7 +136,7 @@ export function stand(group: Group, options: StandOptions = {}): Stand {
     transport,
     router: {
       route: options.routes ?? (() => route),
-      ask: (asked, request) => (asked.settings.sticky === null ? asks : { ...asks, sticky: cookie(request, asked.settings.sticky.cookie) }),
+      ask: (asked, request) => (asked.settings.sticky === null ? asks : { ...asks, sticky: cookieOf(request, asked.settings.sticky.cookie) }),
       group: () => group,
     },
     dialer: options.dialer ?? dialer(dialled, options.timeouts?.connectMs ?? timeouts.connectMs),
@@ -151,11 +152,6 @@ export function stand(group: Group, options: StandOptions = {}): Stand {
 function factsOf(socket: Socket, facts: Partial<ClientFacts> = {}): ClientFacts {
   const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = socket;
   return { address: remoteAddress, port: remotePort, localAddress, localPort, secure: false, serverName: null, trusted: false, ...facts };
-}
-
-function cookie(request: RequestFacts, name: string): string | null {
-  const pairs = (request.header('cookie') ?? '').split(';').map((pair) => pair.trim().split('='));
-  return pairs.find(([key]) => key === name)?.[1] ?? null;
 }
 
 function dialer(dialled: Socket[], connectMs: number): Dialer {
