@@ -178,6 +178,11 @@ export const freshTally = (): Tally => ({
   assignments: 0,
 });
 
+/** The gateway answers with an error, or would, to a client that knows statuses. */
+export function countRefused({ refused }: Tally, status: number): void {
+  refused.set(status, (refused.get(status) ?? 0) + 1);
+}
+
 /** What every proxy of the gateway is given. */
 export interface ProxyPorts {
   readonly clock: Clock;

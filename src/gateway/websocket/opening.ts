@@ -6,7 +6,7 @@ import type { Timer } from '../../core/clock.ts';
 import { subprotocols } from '../../protocol/frames.ts';
 import type { Framing } from '../http/framing.ts';
 import { stickyLine } from '../http/sticky.ts';
-import { isRefused, type Ask, type ClientFacts, type Refused, type Upgrade, type Upstream } from '../ports.ts';
+import { countRefused, isRefused, type Ask, type ClientFacts, type Refused, type Upgrade, type Upstream } from '../ports.ts';
 import { framingOf, headerOf } from './answer.ts';
 import { Attempt, type AttemptEvents, type Failure, type HeadOf } from './attempt.ts';
 import { holdUpstream, type Life, type Stage, type Tunnel } from './tunnel.ts';
@@ -203,7 +203,7 @@ export function refuse(tunnel: Tunnel, status: number, refused: Refused | null):
   const { tally } = tunnel.keeper.ports;
   const { fallback } = tunnel.group.settings;
   const answer = fallback ?? { status, contentType: 'text/plain', body: `${status} ${STATUS_CODES[status] ?? ''}\n` };
-  tally.refused.set(answer.status, (tally.refused.get(answer.status) ?? 0) + 1);
+  countRefused(tally, answer.status);
   const retry = refused === null ? '' : `Retry-After: ${Math.max(1, Math.ceil(refused.retryAfterS))}\r\n`;
   const lines = `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ''}\r\nContent-Type: ${answer.contentType}\r\n`;
   tunnel.client.write(`${lines}Content-Length: ${Buffer.byteLength(answer.body)}\r\n${retry}Connection: close\r\n\r\n${answer.body}`);
