@@ -9,7 +9,7 @@ import { isRefused, type Ask } from '../src/gateway/ports.ts';
 import type { Algorithm, GroupSettings } from '../src/gateway/settings.ts';
 import { discover } from '../src/gateway/upstreams/discovery/discover.ts';
 import { UpstreamGroup } from '../src/gateway/upstreams/group.ts';
-import { groupSettings } from '../test/gateway/group-stage.ts';
+import { groupSettings } from '../test/gateway/fixture.ts';
 import { machine } from './machine.ts';
 import { numbersFrom } from './numbers.ts';
 import { inWords, median } from './statistics.ts';
@@ -45,10 +45,11 @@ const cases: Case[] = [
 function open(change: Partial<GroupSettings>): UpstreamGroup {
   const ports = { clock: realClock, random: realRandom, log: silentLog };
   const list = Array.from({ length: upstreams }, (_, i) => ({ name: `u${i}`, address: { host: '127.0.0.1', port: 9000 + i }, weight: 1 }));
-  return new UpstreamGroup(
-    { ...groupSettings, ...change, discovery: [{ kind: 'list', upstreams: list }] },
-    { ...ports, open: discover({ ...ports, group: 'web' }), probe: () => ({ cancel() {} }) },
-  );
+  return new UpstreamGroup(groupSettings({ ...change, discovery: [{ kind: 'list', upstreams: list }] }), {
+    ...ports,
+    open: discover({ ...ports, group: 'web' }),
+    probe: () => ({ cancel() {} }),
+  });
 }
 
 /** ns of CPU per choose, begin and end, with a few under way at any time. */

@@ -6,7 +6,8 @@
  */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { EvenkeelError } from '../core/errors.ts';
+import { showAddress } from '../core/address.ts';
+import { listening } from '../host/listen.ts';
 import { adminApi } from './api.ts';
 import { Metrics } from './metrics.ts';
 import { nodeSource, type AdminNode, type NodeSource } from './node-source.ts';
@@ -42,7 +43,8 @@ export async function serveAdmin(of: AdminNode | Source, options: AdminOptions):
         : new Metrics(() => own.facts(), { processMetrics: settings.processMetrics, gateway: gateway === null ? null : () => gateway.facts() });
     const server = createServer({ requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS }, adminApi({ source, settings, metrics }));
     server.maxConnections = CONNECTIONS;
-    await listen(server, settings);
+    const { host, port } = settings;
+    await listening(server, { what: 'admin.host and admin.port', host, port }, () => server.listen({ host, port }));
     server.on('error', (error) => source.log.warn({ err: error }, 'the admin API could not accept a connection'));
     return new Listening(server, made, settings);
   } catch (error) {
@@ -66,7 +68,7 @@ class Listening implements Admin {
     this.#server = server;
     this.#made = made;
     this.port = (server.address() as AddressInfo).port;
-    this.address = `http://${shownHost(settings.host)}:${this.port}`;
+    this.address = `http://${showAddress({ host: settings.host, port: this.port })}`;
   }
 
   close(): Promise<void> {
@@ -85,26 +87,3 @@ class Listening implements Admin {
     await this.#made?.close();
   }
 }
-
-function listen(server: Server, { host, port }: AdminSettings): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: NodeJS.ErrnoException): void => reject(listenError(error, `${shownHost(host)}:${port}`));
-    server.once('error', failed);
-    server.listen({ host, port }, () => {
-      server.removeListener('error', failed);
-      resolve();
-    });
-  });
-}
-
-function listenError(error: NodeJS.ErrnoException, address: string): EvenkeelError {
-  if (error.code === 'EADDRINUSE')
-    return new EvenkeelError('EVENKEEL_PORT_TAKEN', `admin.port must be free, got ${address}, where another process listens`, error);
-  return new EvenkeelError(
-    'EVENKEEL_BAD_OPTION',
-    `admin.host and admin.port must be an address that this process can listen on, got ${address} (${error.code ?? error.message})`,
-    error,
-  );
-}
-
-const shownHost = (host: string): string => (host.includes(':') ? `[${host}]` : host);

@@ -1,7 +1,7 @@
 // The doors of all listeners, and what stands behind each. A reload opens those that are new before those that are gone stop
 // listening, so that an address is never without somebody who listens.
 import { EvenkeelError } from '../core/errors.ts';
-import { showAddress } from './config/addresses.ts';
+import { showAddress } from '../core/address.ts';
 import { openDoor, type Acceptors, type Door } from './door/door.ts';
 import type { Guard } from './door/guard.ts';
 import type { Acceptor, ProxyPorts } from './ports.ts';

@@ -21,7 +21,7 @@ import { HttpProxy } from './http/proxy.ts';
 import { Http2Dialer } from './http2/dialer.ts';
 import { Http2Proxy } from './http2/proxy.ts';
 import { Operations } from './operations.ts';
-import type { Dialer, GroupHandle, ProxyPorts, Tally, Upgrader } from './ports.ts';
+import { freshTally, type Dialer, type GroupHandle, type ProxyPorts, type Tally, type Upgrader } from './ports.ts';
 import { checkTiers, tiersOf, whatStays } from './reload.ts';
 import { GatewayRouter } from './router.ts';
 import type { Address, GatewaySettings, TierSettings } from './settings.ts';
@@ -67,17 +67,7 @@ export class Gateway {
   readonly entrances: Entrances;
   /** For the admin API. */
   readonly operations: Operations;
-  readonly tally: Tally = {
-    requests: 0,
-    refused: new Map(),
-    retries: 0,
-    tunnels: 0,
-    websockets: 0,
-    reattached: 0,
-    reattachFailed: 0,
-    redirects: 0,
-    assignments: 0,
-  };
+  readonly tally: Tally = freshTally();
   readonly #ports: GatewayPorts;
   readonly #engine: Engine;
   readonly #groups = new Map<string, GroupHandle>();

@@ -1,7 +1,8 @@
 // What operators see of a gateway and may ask of it: upstreams of its groups, the WebSockets that it relays, its figures.
+import { showAddress } from '../core/address.ts';
 import { EvenkeelError } from '../core/errors.ts';
 import { closest } from '../core/closest.ts';
-import { readAddress, showAddress } from './config/addresses.ts';
+import { readAddress } from './config/addresses.ts';
 import type { CountingDialer, DialCounts } from './dialer.ts';
 import type { DnsServer } from './dns/server.ts';
 import type { Guard, GuardCounts } from './door/guard.ts';

@@ -166,6 +166,23 @@ export interface Tally {
   assignments: number;
 }
 
+export const freshTally = (): Tally => ({
+  requests: 0,
+  refused: new Map(),
+  retries: 0,
+  tunnels: 0,
+  websockets: 0,
+  reattached: 0,
+  reattachFailed: 0,
+  redirects: 0,
+  assignments: 0,
+});
+
+/** The gateway answers with an error, or would, to a client that knows statuses. */
+export function countRefused({ refused }: Tally, status: number): void {
+  refused.set(status, (refused.get(status) ?? 0) + 1);
+}
+
 /** What every proxy of the gateway is given. */
 export interface ProxyPorts {
   readonly clock: Clock;

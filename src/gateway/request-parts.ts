@@ -1,5 +1,6 @@
-// What routes and hashes look at in a request: host, path, cookie, query. All of it comes from clients: nothing here fails, and
-// nothing grows with more than the length of what they sent.
+// What routes, hashes and those who end WebSockets look at in a request: host, path, cookie, query, sub-protocols. All of it comes
+// from clients: nothing here fails, and nothing grows with more than the length of what they sent.
+import * as subprotocols from '../protocol/subprotocols.ts';
 import type { RequestFacts } from './ports.ts';
 
 /** `*.example.org` matches one label more, as in certificates. A last dot says nothing. */
@@ -62,6 +63,12 @@ export function cookieOf(request: RequestFacts, name: string): string | null {
     at = end + 1;
   }
   return null;
+}
+
+/** Whether a WebSocket handshake offers one of our sub-protocols. */
+export function offersOurs(request: RequestFacts): boolean {
+  const offered = (request.header('sec-websocket-protocol') ?? '').split(',');
+  return offered.some((name) => name.trim() === subprotocols.json || name.trim() === subprotocols.proto);
 }
 
 /** The first parameter of that name in the query of a target, as it is written; null: none. */

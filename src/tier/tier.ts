@@ -1,16 +1,16 @@
 // The connection tier: the gateway ends sessions and plain WebSockets itself, and an application in any language hears of them and
 // speaks to them over HTTP. Sessions keep all their promises; a plain WebSocket gets what is said while it is open.
 import { createServer, IncomingMessage, type Server } from 'node:http';
-import { isIPv6, type AddressInfo, type Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.ts';
-import { EvenkeelError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { listening } from '../host/listen.ts';
 import type { FleetNode } from '../node/node.ts';
-import * as subprotocols from '../protocol/subprotocols.ts';
 import { Refusal, serveSessions, type Identity, type ServedSessions } from '../server/sessions/index.ts';
 import type { Knock } from '../server/sessions/options.ts';
 import type { Upgrade, Upgrader } from '../gateway/ports.ts';
+import { offersOurs } from '../gateway/request-parts.ts';
 import type { Address, TierSettings } from '../gateway/settings.ts';
 import { TierApi } from './api.ts';
 import { Application } from './application.ts';
@@ -113,19 +113,14 @@ class ConnectionTier implements Tier {
     // Whoever is let in adopts it; whoever is refused is forgotten.
     socket.once('close', () => this.#ports.node.registry.close(connection));
     const request = requestOf(upgrade);
-    const offered = upgrade.request.header('sec-websocket-protocol') ?? '';
-    const ours = offered.split(',').some((name) => name.trim() === subprotocols.json || name.trim() === subprotocols.proto);
-    if (!ours) return void this.#plain.enter(request, socket, rest);
+    if (!offersOurs(upgrade.request)) return void this.#plain.enter(request, socket, rest);
     this.#follow(request, socket);
     this.#inner.emit('upgrade', request, socket, rest);
   }
 
   async listen(): Promise<void> {
     const { host, port } = this.#settings.listen;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error: NodeJS.ErrnoException) => reject(cannotListen(error, `${host}:${port}`)));
-      this.#server.listen({ host, port }, resolve);
-    });
+    await listening(this.#server, { what: 'tier.listen', host, port }, () => this.#server.listen({ host, port }));
     this.#address = { host, port: (this.#server.address() as AddressInfo).port };
   }
 
@@ -186,11 +181,4 @@ function requestOf({ request, socket }: Upgrade): IncomingMessage {
 function queryOf(target: string): string {
   const at = target.indexOf('?');
   return at === -1 ? '' : target.slice(at);
-}
-
-function cannotListen(error: NodeJS.ErrnoException, address: string): EvenkeelError {
-  const shown = isIPv6(address) ? `[${address}]` : address;
-  if (error.code === 'EADDRINUSE')
-    return new EvenkeelError('EVENKEEL_PORT_TAKEN', `tier.listen must be free, got ${shown}, where another process listens`, error);
-  return new EvenkeelError('EVENKEEL_BAD_OPTION', `tier.listen must be an address that this process may listen on, got ${shown} (${error.message})`, error);
 }

@@ -1,5 +1,6 @@
 // Messages as the application says and hears them (JSON, or bytes as base64), as streams hold them, and as frames of a plain WebSocket.
 import { z } from 'zod';
+import { messageFrame } from '../connections/transports/websocket-frames.ts';
 import type { Payload, ServerFrame } from '../protocol/frames.ts';
 import type { Packer } from '../server/hub/follower.ts';
 
@@ -18,13 +19,9 @@ export function heard(message: unknown): { data: unknown } | { bytes: string } {
   return message instanceof Uint8Array ? { bytes: Buffer.from(message).toString('base64') } : { data: message };
 }
 
-const TEXT = 0x81;
-const BINARY = 0x82;
-
 /** A value on a plain WebSocket: a string as it is, other JSON as text, bytes as a binary message. */
 export function frameOf(value: unknown): Buffer {
-  if (value instanceof Uint8Array) return frame(BINARY, Buffer.from(value.buffer, value.byteOffset, value.byteLength));
-  return frame(TEXT, Buffer.from(typeof value === 'string' ? value : JSON.stringify(value ?? null)));
+  return messageFrame(value instanceof Uint8Array || typeof value === 'string' ? value : JSON.stringify(value ?? null));
 }
 
 /** Publications of a stream as plain WebSockets get them: nothing but what was said. */
@@ -33,14 +30,3 @@ export const plainPacker: Packer = {
 };
 
 const plain = (payload: Payload): unknown => ('json' in payload ? (JSON.parse(payload.json) as unknown) : payload.bytes);
-
-/** One unmasked message (RFC 6455, section 5.2). */
-function frame(first: number, payload: Buffer): Buffer {
-  const { length } = payload;
-  const head = Buffer.alloc(length < 126 ? 2 : length < 65_536 ? 4 : 10);
-  head[0] = first;
-  head[1] = length < 126 ? length : length < 65_536 ? 126 : 127;
-  if (head.length === 4) head.writeUInt16BE(length, 2);
-  if (head.length === 10) head.writeBigUInt64BE(BigInt(length), 2);
-  return Buffer.concat([head, payload]);
-}

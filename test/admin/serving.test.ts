@@ -59,11 +59,11 @@ describe('an admin API', () => {
     const { port } = taken.address() as { port: number };
     await assert.rejects(serve({ port }), {
       code: 'EVENKEEL_PORT_TAKEN',
-      message: `admin.port must be free, got 127.0.0.1:${port}, where another process listens`,
+      message: `admin.host and admin.port must be free, got 127.0.0.1:${port}, where another process listens`,
     });
     await assert.rejects(serve({ port: 0, host: '192.0.2.1', token: TOKEN }), {
       code: 'EVENKEEL_BAD_OPTION',
-      message: /an address that this process can listen on, got 192\.0\.2\.1:0 \(EADDRNOTAVAIL\)/,
+      message: /an address that this process may listen on, got 192\.0\.2\.1:0 \(EADDRNOTAVAIL\)/,
     });
     taken.close();
     await once(taken, 'close');

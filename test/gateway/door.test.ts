@@ -103,12 +103,12 @@ describe('a door', { timeout: 20_000 }, () => {
     const { port } = taken.address() as { port: number };
     await assert.rejects(doorStage({ settings: { listen: { host: '127.0.0.1', port } } }), {
       code: 'EVENKEEL_PORT_TAKEN',
-      message: `listener 127.0.0.1:${port} (http) must have its address to itself, got EADDRINUSE: another process listens there`,
+      message: `listener address (http) must be free, got 127.0.0.1:${port}, where another process listens`,
     });
     taken.close();
     await assert.rejects(doorStage({ settings: { listen: { host: '192.0.2.1', port: 1 }, protocol: 'tcp', group: 'web' } }), {
       code: 'EVENKEEL_BAD_OPTION',
-      message: 'listener 192.0.2.1:1 (tcp) must be on an address of this machine, got EADDRNOTAVAIL',
+      message: 'listener address (tcp) must be an address that this process may listen on, got 192.0.2.1:1 (EADDRNOTAVAIL)',
     });
   });
 });

@@ -9,27 +9,7 @@ import type { Deliver, Listed } from '../../src/gateway/upstreams/discovery/sour
 import { listSource } from '../../src/gateway/upstreams/discovery/list.ts';
 import { UpstreamGroup } from '../../src/gateway/upstreams/group.ts';
 import type { MemberUpstream } from '../../src/gateway/upstreams/upstream.ts';
-
-export const groupSettings: GroupSettings = {
-  name: 'web',
-  discovery: [],
-  balance: 'round-robin',
-  hashKey: { by: 'address' },
-  boundedLoad: 1.25,
-  sticky: null,
-  health: null,
-  ejection: { failures: 5, baseMs: 10_000, maxFraction: 0.5 },
-  breaker: null,
-  maxActive: null,
-  slowStartMs: 0,
-  tls: null,
-  sendProxy: null,
-  http2: false,
-  keepAlive: { max: 32, idleMs: 60_000 },
-  websocket: { failover: false, replay: 0, abnormalCodes: [], holdBytes: 0, reattachMs: 0, respread: false },
-  fallback: null,
-  retries: 1,
-};
+import { groupSettings } from './fixture.ts';
 
 export const upstreamAt = (name: string, weight = 1): UpstreamSettings => ({ name, weight, address: { host: `${name}.test`, port: 80 } });
 
@@ -71,26 +51,23 @@ export function stageGroup(change: Partial<GroupSettings>): GroupStage {
   const closed: string[] = [];
   const gone: string[] = [];
   const logged: string[] = [];
-  const group = new UpstreamGroup(
-    { ...groupSettings, ...change },
-    {
-      clock,
-      random: seeded(1),
-      log: { ...silentLog, warn: (_, message) => void logged.push(message), info: (_, message) => void logged.push(message) },
-      open(settings, deliver) {
-        if (settings.kind === 'list') return listSource(settings.upstreams, deliver);
-        const { path } = settings as { readonly path: string };
-        if (path === 'broken') throw new Error('broken');
-        sources.set(path, deliver);
-        return { close: () => void closed.push(path) };
-      },
-      probe({ name }, _, done) {
-        checks.push({ name, at: clock.now() });
-        const timer = clock.after(1, () => done(ill.get(name) ?? null));
-        return { cancel: () => timer.cancel() };
-      },
+  const group = new UpstreamGroup(groupSettings(change), {
+    clock,
+    random: seeded(1),
+    log: { ...silentLog, warn: (_, message) => void logged.push(message), info: (_, message) => void logged.push(message) },
+    open(settings, deliver) {
+      if (settings.kind === 'list') return listSource(settings.upstreams, deliver);
+      const { path } = settings as { readonly path: string };
+      if (path === 'broken') throw new Error('broken');
+      sources.set(path, deliver);
+      return { close: () => void closed.push(path) };
     },
-  );
+    probe({ name }, _, done) {
+      checks.push({ name, at: clock.now() });
+      const timer = clock.after(1, () => done(ill.get(name) ?? null));
+      return { cancel: () => timer.cancel() };
+    },
+  });
   group.onGone(({ upstream, why }) => void gone.push(`${upstream.name} ${why}`));
   const choose = (ask: Partial<Ask> = {}): MemberUpstream => {
     const choice = group.choose({ ...plain, ...ask });

@@ -1,29 +1,12 @@
 // Python's websockets as client and as servers of the command: the server that carries the client is killed, and the next one is told
 // by a header that the client has been somewhere else before.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { test, type TestContext } from 'node:test';
-import { eventually } from '../cli/command.ts';
+import { noPython, Python, pythonServer } from './python.ts';
 import { start } from './started.ts';
 
-/** Debian's own: its packages are not seen by others. */
-const PYTHON = '/usr/bin/python3';
-const skip = spawnSync(PYTHON, ['-c', 'import websockets']).status === 0 ? false : 'python3-websockets is not installed';
-
-const SERVER = `
-import asyncio, os, websockets
-async def echo(ws, path):
-    again = ws.request_headers.get("Evenkeel-Reconnect", "0")
-    async for message in ws:
-        await ws.send(f"{os.getpid()} {again} {message}")
-async def main():
-    async with websockets.serve(echo, "127.0.0.1", 0) as server:
-        print(server.sockets[0].getsockname()[1], flush=True)
-        await asyncio.Future()
-asyncio.run(main())
-`;
+/** Who it is, what it was told of the client, and the message. Newer versions call the headers otherwise. */
+const SERVER = pythonServer(`f"{os.getpid()} {(getattr(ws, 'request_headers', None) or ws.request.headers).get('Evenkeel-Reconnect', '0')} {message}"`);
 
 const CLIENT = `
 import asyncio, sys, websockets
@@ -41,38 +24,20 @@ async def main():
 asyncio.run(main())
 `;
 
-interface Python {
-  readonly pid: number;
-  readonly lines: readonly string[];
-  tell(line: string): void;
-  kill(): Promise<void>;
+function python(t: TestContext, program: string, ...args: string[]): Python {
+  const opened = new Python(program, ...args);
+  t.after(() => opened[Symbol.asyncDispose]());
+  return opened;
 }
 
-async function python(t: TestContext, program: string, ...args: string[]): Promise<Python> {
-  const child = spawn(PYTHON, ['-c', program, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines: string[] = [];
-  createInterface(child.stdout).on('line', (line) => lines.push(line));
-  const exited = once(child, 'exit');
-  const kill = async (): Promise<void> => {
-    child.kill('SIGKILL');
-    await exited;
-  };
-  t.after(kill);
-  await once(child, 'spawn');
-  return { pid: child.pid ?? 0, lines, tell: (line) => void child.stdin.write(`${line}\n`), kill };
-}
-
-test('a Python client outlives its Python server, and the next server is told', { skip }, async (t) => {
-  const servers = await Promise.all([python(t, SERVER), python(t, SERVER), python(t, SERVER)]);
-  await eventually(() => servers.every(({ lines }) => lines.length === 1), 15_000, 'the servers listen');
-  const upstreams = servers.map(({ lines }) => `127.0.0.1:${lines[0]}`);
+test('a Python client outlives its Python server, and the next server is told', { skip: noPython }, async (t) => {
+  const servers = [python(t, SERVER), python(t, SERVER), python(t, SERVER)];
+  const upstreams = await Promise.all(servers.map(async (server) => `127.0.0.1:${await server.says(1)}`));
   const gateway = await start(t, { listeners: ['127.0.0.1:0'], groups: { web: { upstreams, websocket: { failover: true } } } });
-  const client = await python(t, CLIENT, `ws://${gateway.address()}/`);
+  const client = python(t, CLIENT, `ws://${gateway.address()}/`);
   const asks = async (text: string): Promise<{ pid: number; again: string; text: string }> => {
-    const count = client.lines.length;
     client.tell(text);
-    await eventually(() => client.lines.length > count, 10_000, `an answer to ${text}`);
-    const [pid, again, ...rest] = client.lines[count].split(' ');
+    const [pid, again, ...rest] = (await client.says(client.lines.length + 1)).split(' ');
     return { pid: Number(pid), again, text: rest.join(' ') };
   };
   const seen = new Set<number>();
@@ -80,9 +45,9 @@ test('a Python client outlives its Python server, and the next server is told', 
     const answer = await asks(`round ${number}`);
     assert.deepEqual(answer, { pid: answer.pid, again: number, text: `round ${number}` });
     seen.add(answer.pid);
-    if (number !== '2') await servers.find(({ pid }) => pid === answer.pid)?.kill();
+    if (number !== '2') await servers.find(({ child }) => child.pid === answer.pid)?.[Symbol.asyncDispose]();
   }
   assert.equal(seen.size, 3, 'three servers, one after the other');
   client.tell('close');
-  await eventually(() => client.lines.at(-1) === 'closed 1000', 5_000, 'the last server closes normally');
+  assert.equal(await client.says(4), 'closed 1000', 'the last server closes normally');
 });

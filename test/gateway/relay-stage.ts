@@ -10,9 +10,12 @@ import { realClock, sleep } from '../../src/host/clock.ts';
 import { realRandom } from '../../src/host/random.ts';
 import type { Transport } from '../../src/connections/connection.ts';
 import type { Address, GroupSettings, StickySettings, Timeouts, WebSocketSettings } from '../../src/gateway/settings.ts';
+import { freshTally } from '../../src/gateway/ports.ts';
 import type { Ask, ClientFacts, Dialer, Group, Outcome, ProxyPorts, Refused, RequestFacts, Route, Tally, Upstream } from '../../src/gateway/ports.ts';
+import { cookieOf } from '../../src/gateway/request-parts.ts';
 import { WebSocketRelay } from '../../src/gateway/websocket/relay.ts';
 import { ports as transportPorts, type Fixture, type PortsOptions } from '../transports/fixture.ts';
+import { groupSettings } from './fixture.ts';
 
 export class FakeUpstream implements Upstream {
   readonly name: string;
@@ -69,7 +72,8 @@ export class FakeGroup implements Group {
 
   constructor(options: StageOptions) {
     this.upstreams = options.ports.map((port) => new FakeUpstream(port));
-    this.settings = groupSettings(options);
+    const { sticky = null, fallback = null, retries = 2 } = options;
+    this.settings = groupSettings({ sticky, fallback, retries, websocket: { ...websocket, ...options.websocket } });
   }
 
   choose({ sticky, without }: Ask): FakeUpstream | Refused {
@@ -84,36 +88,15 @@ export class FakeGroup implements Group {
   }
 }
 
-function groupSettings({ websocket, sticky, fallback, retries }: StageOptions): GroupSettings {
-  return {
-    name: 'web',
-    discovery: [],
-    balance: 'round-robin',
-    hashKey: { by: 'address' },
-    boundedLoad: 1.25,
-    sticky: sticky ?? null,
-    health: null,
-    ejection: { failures: 5, baseMs: 1_000, maxFraction: 0.5 },
-    breaker: null,
-    maxActive: null,
-    slowStartMs: 0,
-    tls: null,
-    sendProxy: null,
-    http2: false,
-    keepAlive: { max: 0, idleMs: 0 },
-    websocket: {
-      failover: false,
-      replay: 0,
-      abnormalCodes: [1001, 1006, 1011, 1012, 1013, 1014],
-      holdBytes: 65_536,
-      reattachMs: 5_000,
-      respread: false,
-      ...websocket,
-    },
-    fallback: fallback ?? null,
-    retries: retries ?? 2,
-  };
-}
+/** Without failover, and with what it needs where a test turns it on. */
+const websocket: WebSocketSettings = {
+  failover: false,
+  replay: 0,
+  abnormalCodes: [1001, 1006, 1011, 1012, 1013, 1014],
+  holdBytes: 65_536,
+  reattachMs: 5_000,
+  respread: false,
+};
 
 const dialer: Dialer = {
   dial({ address }, _client, { ready, failed }) {
@@ -148,11 +131,6 @@ const generous: Timeouts = {
   tunnelMs: 0,
 };
 
-function tally(): Tally {
-  const refused = new Map<number, number>();
-  return { requests: 0, refused, retries: 0, tunnels: 0, websockets: 0, reattached: 0, reattachFailed: 0, redirects: 0, assignments: 0 };
-}
-
 export interface RelayHouse {
   readonly group: FakeGroup;
   readonly fixture: Fixture;
@@ -165,7 +143,7 @@ export interface RelayHouse {
 export function relayHouse(options: StageOptions): RelayHouse {
   const group = new FakeGroup(options);
   const fixture = transportPorts(options.limits === undefined ? {} : { limits: options.limits });
-  const counts = tally();
+  const tally = freshTally();
   const settings = { host: null, path: null, headers: new Map(), target: { kind: 'groups', groups: [] }, priority: 0, auth: null, origins: null } as const;
   const route: Route = { settings, group };
   const { sticky } = group.settings;
@@ -176,15 +154,15 @@ export function relayHouse(options: StageOptions): RelayHouse {
     transport: fixture,
     router: {
       route: () => route,
-      ask: (_group, request) => (sticky === null ? NOTHING : { key: null, sticky: cookie(request, sticky.cookie), without: null }),
+      ask: (_group, request) => (sticky === null ? NOTHING : { key: null, sticky: cookieOf(request, sticky.cookie), without: null }),
       group: () => group,
     },
     dialer,
     timeouts: { ...generous, ...options.timeouts },
     limits: { connections: 10_000, perAddress: null, perAddressPerS: null, headBytes: 16_384, headers: 100, bodyBytes: null },
-    tally: counts,
+    tally,
   };
-  return { group, fixture, tally: counts, route, relay: new WebSocketRelay(ports) };
+  return { group, fixture, tally, route, relay: new WebSocketRelay(ports) };
 }
 
 const NOTHING: Ask = { key: null, sticky: null, without: null };
@@ -262,11 +240,6 @@ export class RelayStage implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => void this.#server.close(resolve));
   }
-}
-
-function cookie(request: RequestFacts, name: string): string | null {
-  const found = (request.header('cookie') ?? '').split('; ').find((pair) => pair.startsWith(`${name}=`));
-  return found === undefined ? null : found.slice(name.length + 1);
 }
 
 export const portOf = (server: { address(): unknown }): number => (server.address() as AddressInfo).port;

@@ -3,11 +3,14 @@ import net, { type Server, type Socket } from 'node:net';
 import { realClock } from '../../src/host/clock.ts';
 import { realRandom } from '../../src/host/random.ts';
 import { Event, rethrow } from '../../src/core/event.ts';
+import { freshTally } from '../../src/gateway/ports.ts';
 import type { Ask, ClientFacts, Dialer, Group, Outcome, ProxyPorts, Refused, RequestFacts, Route, Tally, Upgrader, Upstream } from '../../src/gateway/ports.ts';
+import { cookieOf } from '../../src/gateway/request-parts.ts';
 import type { Address, GroupSettings, GuardSettings, RouteSettings, Timeouts } from '../../src/gateway/settings.ts';
 import type { Answers } from '../../src/gateway/http/answers.ts';
 import { HttpProxy } from '../../src/gateway/http/proxy.ts';
 import { ports as transportPorts, type Fixture, type PortsOptions } from '../transports/fixture.ts';
+import { groupSettings } from './fixture.ts';
 
 export class FakeUpstream implements Upstream {
   readonly name: string;
@@ -41,27 +44,6 @@ export class FakeUpstream implements Upstream {
   }
 }
 
-export const groupSettings: GroupSettings = {
-  name: 'web',
-  discovery: [],
-  balance: 'round-robin',
-  hashKey: { by: 'address' },
-  boundedLoad: 1.25,
-  sticky: null,
-  health: null,
-  ejection: { failures: 5, baseMs: 30_000, maxFraction: 0.5 },
-  breaker: null,
-  maxActive: null,
-  slowStartMs: 0,
-  tls: null,
-  sendProxy: null,
-  http2: false,
-  keepAlive: { max: 256, idleMs: 60_000 },
-  websocket: { failover: false, replay: 0, abnormalCodes: [1006], holdBytes: 65_536, reattachMs: 10_000, respread: false },
-  fallback: null,
-  retries: 1,
-};
-
 /** Takes its upstreams in turn. */
 export class FakeGroup implements Group {
   readonly settings: GroupSettings;
@@ -74,7 +56,7 @@ export class FakeGroup implements Group {
 
   constructor(upstreams: FakeUpstream[], settings: Partial<GroupSettings> = {}) {
     this.upstreams = upstreams;
-    this.settings = { ...groupSettings, ...settings };
+    this.settings = groupSettings({ retries: 1, ...settings });
   }
 
   choose(ask: Ask): Upstream | Refused {
@@ -154,23 +136,13 @@ export function stand(group: Group, options: StandOptions = {}): Stand {
     transport,
     router: {
       route: options.routes ?? (() => route),
-      ask: (asked, request) => (asked.settings.sticky === null ? asks : { ...asks, sticky: cookie(request, asked.settings.sticky.cookie) }),
+      ask: (asked, request) => (asked.settings.sticky === null ? asks : { ...asks, sticky: cookieOf(request, asked.settings.sticky.cookie) }),
       group: () => group,
     },
     dialer: options.dialer ?? dialer(dialled, options.timeouts?.connectMs ?? timeouts.connectMs),
     timeouts: { ...timeouts, ...options.timeouts },
     limits: { ...limits, ...options.limits },
-    tally: {
-      requests: 0,
-      refused: new Map(),
-      retries: 0,
-      tunnels: 0,
-      websockets: 0,
-      reattached: 0,
-      reattachFailed: 0,
-      redirects: 0,
-      assignments: 0,
-    },
+    tally: freshTally(),
   };
   const proxy = new HttpProxy(ports, { answers: options.answers ?? null, upgrader: options.upgrader ?? null });
   const server = net.createServer((socket) => proxy.accept(socket, factsOf(socket, options.client), null));
@@ -180,11 +152,6 @@ export function stand(group: Group, options: StandOptions = {}): Stand {
 function factsOf(socket: Socket, facts: Partial<ClientFacts> = {}): ClientFacts {
   const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = socket;
   return { address: remoteAddress, port: remotePort, localAddress, localPort, secure: false, serverName: null, trusted: false, ...facts };
-}
-
-function cookie(request: RequestFacts, name: string): string | null {
-  const pairs = (request.header('cookie') ?? '').split(';').map((pair) => pair.trim().split('='));
-  return pairs.find(([key]) => key === name)?.[1] ?? null;
 }
 
 function dialer(dialled: Socket[], connectMs: number): Dialer {

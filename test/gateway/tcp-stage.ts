@@ -2,7 +2,7 @@
 import { openDialer, type CountingDialer } from '../../src/gateway/dialer.ts';
 import { openDoor } from '../../src/gateway/door/door.ts';
 import { Guard } from '../../src/gateway/door/guard.ts';
-import type { Dialer, Router, Tally } from '../../src/gateway/ports.ts';
+import { freshTally, type Dialer, type Router, type Tally } from '../../src/gateway/ports.ts';
 import type { GroupSettings, ListenerSettings, Timeouts } from '../../src/gateway/settings.ts';
 import { openTcpProxy, type TcpProxy } from '../../src/gateway/tcp/tcp-proxy.ts';
 import { realClock } from '../../src/host/clock.ts';
@@ -24,18 +24,6 @@ export interface TcpStage extends Disposable {
   readonly dialer: CountingDialer;
   readonly tally: Tally;
 }
-
-export const freshTally = (): Tally => ({
-  requests: 0,
-  refused: new Map(),
-  retries: 0,
-  tunnels: 0,
-  websockets: 0,
-  reattached: 0,
-  reattachFailed: 0,
-  redirects: 0,
-  assignments: 0,
-});
 
 const usual: Timeouts = {
   handshakeMs: 2_000,

@@ -1,8 +1,7 @@
 // A gateway's door with the connection tier behind it, and calls to its API as an application makes them.
 import { createHmac } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { silentLog } from '../../src/core/log.ts';
 import { seeded } from '../../src/core/random.ts';
@@ -15,6 +14,7 @@ import { freshName } from '../../src/host/random.ts';
 import { FleetNode } from '../../src/node/node.ts';
 import { readNodeOptions } from '../../src/node/options.ts';
 import { openTier, type Tier } from '../../src/tier/tier.ts';
+import { listening } from '../transports/raw-http.ts';
 
 export const SECRET = 'a secret of both sides';
 
@@ -27,16 +27,6 @@ export interface TierStage {
 }
 
 export const macOf = (secret: string, text: string): string => createHmac('sha256', secret).update(text).digest('hex');
-
-export async function listen(t: TestContext, server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
 
 /** `application`: where it is told. */
 export async function tierStage(t: TestContext, application: string, over: { maxCalls?: number; timeoutMs?: number } = {}): Promise<TierStage> {
@@ -54,7 +44,7 @@ export async function tierStage(t: TestContext, application: string, over: { max
     const facts = { method: request.method ?? '', target: request.url ?? '', host: 'gate', header };
     tier.upgrade({ socket, client, connection, request: facts, route, user: null, head: Buffer.alloc(0), rest });
   });
-  const doorPort = await listen(t, door);
+  const doorPort = await listening(t, door);
   t.after(async () => {
     await tier.close();
     await node.close();

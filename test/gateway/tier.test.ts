@@ -5,7 +5,8 @@ import { createServer } from 'node:http';
 import { test, type TestContext } from 'node:test';
 import { WebSocket } from 'ws';
 import { connect as open } from '../../src/client/node/index.ts';
-import { listen, macOf, SECRET, tierStage, type TierStage } from './tier-stage.ts';
+import { listening } from '../transports/raw-http.ts';
+import { macOf, SECRET, tierStage, type TierStage } from './tier-stage.ts';
 
 type Event = Record<string, unknown> & { readonly type: string; readonly connection?: string };
 type Reply = { readonly status?: number; readonly body?: unknown };
@@ -34,7 +35,7 @@ async function stage(t: TestContext, over: { maxCalls?: number; timeoutMs?: numb
       });
     });
   });
-  const opened = await tierStage(t, `http://127.0.0.1:${await listen(t, application)}/hook`, over);
+  const opened = await tierStage(t, `http://127.0.0.1:${await listening(t, application)}/hook`, over);
   const self: Stage = {
     ...opened,
     events,

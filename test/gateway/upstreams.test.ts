@@ -10,7 +10,8 @@ import { openGroup } from '../../src/gateway/upstreams/open.ts';
 import { realClock } from '../../src/host/clock.ts';
 import { realRandom } from '../../src/host/random.ts';
 import { until } from '../engines/until.ts';
-import { groupSettings, plain } from './group-stage.ts';
+import { groupSettings } from './fixture.ts';
+import { plain } from './group-stage.ts';
 
 /** As the gateway's, without TLS and the PROXY header. */
 const dialer: Dialer = {
@@ -40,7 +41,7 @@ function group(t: TestContext, ports: readonly number[], change: Partial<GroupSe
   const logged: string[] = [];
   const kept = (facts: object, message: string): void => void logged.push(`${message} ${(facts as { why?: string }).why ?? ''}`.trim());
   const upstreams = ports.map((port) => ({ name: `u${ports.indexOf(port)}`, address: { host: '127.0.0.1', port }, weight: 1 }));
-  const settings = { ...groupSettings, health, discovery: [{ kind: 'list', upstreams } as const], ...change };
+  const settings = groupSettings({ health, discovery: [{ kind: 'list', upstreams } as const], ...change });
   const opened = openGroup(settings, { clock: realClock, random: realRandom, log: { ...silentLog, warn: kept, info: kept, error: kept }, dialer });
   t.after(() => opened.close());
   return { group: opened, logged };

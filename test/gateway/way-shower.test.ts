@@ -1,8 +1,8 @@
 // Clients of ours at a gateway in redirect mode: told on their first link where to go, they speak to the server itself from then on.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { WebSocket } from 'ws';
 import { connect as open } from '../../src/client/node/index.ts';
@@ -10,30 +10,21 @@ import { protoCodec } from '../../src/client/proto.ts';
 import { silentLog } from '../../src/core/log.ts';
 import { Registry } from '../../src/connections/registry.ts';
 import type { Transport } from '../../src/connections/connection.ts';
-import type { Group, Router, Tally, Upstream } from '../../src/gateway/ports.ts';
+import { freshTally, type Group, type Router, type Upstream } from '../../src/gateway/ports.ts';
 import type { RouteSettings } from '../../src/gateway/settings.ts';
 import { Decisions } from '../../src/gateway/steer/decisions.ts';
 import { WayShower } from '../../src/gateway/steer/way-shower.ts';
 import { realClock } from '../../src/host/clock.ts';
 import { realFetch } from '../../src/host/fetch.ts';
 import { evenkeel } from '../../src/server/index.ts';
-
-async function listen(t: TestContext, server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
+import { listening } from '../transports/raw-http.ts';
 
 async function sessionServer(t: TestContext): Promise<number> {
   const server = createServer();
   const node = evenkeel({ engine: 'memory', signals: [] });
   node.sessions(server);
   t.after(() => node.close());
-  return listen(t, server);
+  return listening(t, server);
 }
 
 interface Gate {
@@ -48,7 +39,7 @@ async function gate(t: TestContext, upstreamPort: number, refuses = false): Prom
   const choose = () => (refuses ? { refused: 'down', retryAfterS: 1 } : upstream);
   const group = { settings: { name: 'web' }, upstreams: [upstream], choose } as unknown as Group;
   const router: Router = { route: () => null, ask: () => ({ key: null, sticky: null, without: null }), group: () => group };
-  const tally = { redirects: 0 } as Tally;
+  const tally = freshTally();
   const decisions = new Decisions({ clock: realClock, log: silentLog, router, tally, fetch: realFetch });
   const registry = new Registry({ clock: realClock, arrival: () => ({ rests: false, bounced: false }) });
   const shower = new WayShower({ clock: realClock, decisions, tally, registry });
@@ -87,7 +78,7 @@ async function gate(t: TestContext, upstreamPort: number, refuses = false): Prom
     for (let i = 0; i < 100 && registry.fresh > 0; i++) await new Promise((resolve) => setTimeout(resolve, 10));
     assert.equal(registry.fresh + registry.count + registry.leaving, 0, 'every connection was closed in the registry');
   });
-  return { port: await listen(t, server), sockets, bytes: () => bytes };
+  return { port: await listening(t, server), sockets, bytes: () => bytes };
 }
 
 for (const codec of [undefined, protoCodec]) {

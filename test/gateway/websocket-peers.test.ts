@@ -1,34 +1,16 @@
 // Peers that others wrote on both sides of the relay: Python's websockets as server and as client, a browser as client. Their
 // servers are killed, and their clients stay.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { EchoUpstream } from './echo-upstream.ts';
 import { Player } from './player.ts';
+import { noPython, Python, pythonServer } from './python.ts';
 import { RelayStage, until } from './relay-stage.ts';
-
-/** Debian's own first: its packages are not seen by others. */
-const python = ['/usr/bin/python3', 'python3'].find((command) => spawnSync(command, ['-c', 'import websockets']).status === 0);
-const skip = python === undefined ? 'python3-websockets is not installed' : false;
 
 const CHROMIUM = '/usr/bin/chromium';
 const noBrowser = existsSync(CHROMIUM) ? false : `${CHROMIUM} is not installed`;
-
-const SERVER = `
-import asyncio, sys, websockets
-async def echo(ws):
-    async for message in ws:
-        await ws.send(message)
-async def main():
-    async with websockets.serve(echo, "127.0.0.1", 0) as server:
-        print(server.sockets[0].getsockname()[1], flush=True)
-        await asyncio.Future()
-asyncio.run(main())
-`;
 
 /** Sends lines to the address that it is given, and says what comes back, and how it ended. */
 const CLIENT = `
@@ -52,35 +34,9 @@ async def main():
 asyncio.run(main())
 `;
 
-class Python implements AsyncDisposable {
-  readonly child: ChildProcess;
-  readonly lines: string[] = [];
-
-  constructor(program: string, ...args: string[]) {
-    this.child = spawn(python ?? '', ['-c', program, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
-    if (this.child.stdout !== null) createInterface(this.child.stdout).on('line', (line) => this.lines.push(line));
-  }
-
-  async says(count: number): Promise<string> {
-    await until(() => this.lines.length >= count, `line ${count} of Python; got ${this.lines.join(', ')}`, 20_000);
-    return this.lines[count - 1];
-  }
-
-  tell(line: string): void {
-    this.child.stdin?.write(`${line}\n`);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const exited = once(this.child, 'exit');
-    this.child.kill('SIGKILL');
-    await exited;
-  }
-}
-
-test('a Python server is killed with SIGKILL: its clients go on with the next one', { skip }, async () => {
-  await using one = new Python(SERVER);
-  await using two = new Python(SERVER);
+test('a Python server is killed with SIGKILL: its clients go on with the next one', { skip: noPython }, async () => {
+  await using one = new Python(pythonServer('message'));
+  await using two = new Python(pythonServer('message'));
   const ports = [Number(await one.says(1)), Number(await two.says(1))];
   await using stage = await RelayStage.open({ ports, websocket: { failover: true } });
   const players = await Promise.all(Array.from({ length: 20 }, () => Player.open(stage.url)));
@@ -98,7 +54,7 @@ test('a Python server is killed with SIGKILL: its clients go on with the next on
   await until(() => stage.relay.count === 0, 'nothing is left');
 });
 
-test('a Python client talks through the relay, compressed where that is possible, and outlives its server', { skip }, async () => {
+test('a Python client talks through the relay, compressed where that is possible, and outlives its server', { skip: noPython }, async () => {
   for (const failover of [false, true]) {
     await using one = await EchoUpstream.open({ name: 'one', deflate: true });
     await using two = await EchoUpstream.open({ name: 'two', deflate: true });

@@ -137,6 +137,29 @@ test('an answer that is no 101 is passed on with its body, and the connection en
   assert.deepEqual(stage.group.upstreams[0].outcomes, ['ok']);
 });
 
+test('an answer that is no 101 ends where its chunks or its connection say, and one with bad chunks has failed', async () => {
+  const chunked = 'HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n';
+  for (const [answer, then, body, outcome] of [
+    [`${chunked}3\r\nnot\r\n4\r\n you\r\n0\r\n\r\nbehind it`, 'stays', '3\r\nnot\r\n4\r\n you\r\n0\r\n\r\n', 'ok'],
+    ['HTTP/1.1 403 No\r\n\r\nnot you', 'ends', 'not you', 'ok'],
+    [`${chunked}not you`, 'stays', '', 'failed'],
+    [`${chunked}3\r\nnot\r\n`, 'ends', '3\r\nnot\r\n', 'failed'],
+    ['HTTP/1.1 403 No\r\nContent-Length: 8\r\n\r\nnot you', 'ends', 'not you', 'failed'],
+  ] as const) {
+    const odd = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => void (then === 'ends' ? socket.end(answer) : socket.write(answer)));
+    }).listen(0, '127.0.0.1');
+    await once(odd, 'listening');
+    await using stage = await RelayStage.open({ ports: [portOf(odd)], timeouts: { upstreamReadMs: 60_000 } });
+    const got = await handshake(stage.port);
+    assert.equal(got.slice(got.indexOf('\r\n\r\n') + 4), body);
+    await until(() => stage.relay.count === 0, 'nothing is left');
+    assert.deepEqual(stage.group.upstreams[0].outcomes, [outcome], answer);
+    odd.close();
+  }
+});
+
 test('what is no WebSocket stays with HTTP', async () => {
   await using echo = await EchoUpstream.open();
   await using stage = await RelayStage.open({ ports: [echo.port] });

@@ -1,6 +1,6 @@
 // `evenkeel gateway`: a front door for servers in any language, from a configuration or a few flags.
 import { Command } from 'commander';
-import { showAddress } from '../../gateway/config/addresses.ts';
+import { showAddress } from '../../core/address.ts';
 import { gatewayJsonSchema } from '../../gateway/config/index.ts';
 import type { GatewayFlags } from '../../gateway/config/flags.ts';
 import { realClock } from '../../host/clock.ts';

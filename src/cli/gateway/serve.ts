@@ -1,6 +1,6 @@
 // One process of the gateway's command: opens the gateway and its admin API as the supervisor says, and closes both.
 import { serveAdmin, type Admin } from '../../admin/index.ts';
-import { showAddress } from '../../gateway/config/addresses.ts';
+import { showAddress } from '../../core/address.ts';
 import { Gateway } from '../../gateway/gateway.ts';
 import type { AdminSettings } from '../../gateway/settings.ts';
 import { afterThis, realClock } from '../../host/clock.ts';

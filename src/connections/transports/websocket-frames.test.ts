@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { always } from '../../../test/property.ts';
-import { closeFrame, Opcode, readClose, readFrames, WebSocketCode, type FrameSink } from './websocket-frames.ts';
+import { closeFrame, messageFrame, Opcode, readClose, readFrames, WebSocketCode, type FrameSink } from './websocket-frames.ts';
 
 const MAX = 70_000;
 
@@ -184,4 +184,19 @@ test('a Close says its code, or none; codes that may not be sent, half a code an
   assert.equal('broke' in readClose(Buffer.from([3])), true);
   const bad = readClose(Buffer.concat([payloadOf(1000), Buffer.from([0xc3])]));
   assert.equal('broke' in bad && bad.broke, WebSocketCode.notUtf8);
+});
+
+test('a message of a server says its length in as few bytes as it takes, and whether it is text', () => {
+  for (const [length, head] of [
+    [0, [0]],
+    [125, [125]],
+    [126, [126, 0, 126]],
+    [65_535, [126, 255, 255]],
+    [65_536, [127, 0, 0, 0, 0, 0, 1, 0, 0]],
+  ] as const) {
+    const bytes = Buffer.alloc(length, 'x');
+    assert.deepEqual(messageFrame(bytes), Buffer.concat([Buffer.from([0x82, ...head]), bytes]));
+    assert.deepEqual(messageFrame(bytes.toString()), Buffer.concat([Buffer.from([0x81, ...head]), bytes]));
+  }
+  assert.deepEqual(messageFrame('\u00e9'), Buffer.from([0x81, 2, 0xc3, 0xa9]), 'bytes are counted, not characters');
 });

@@ -1,5 +1,6 @@
 // Reads the frames of a WebSocket client out of what its socket brings (RFC 6455, sections 5 and 8.1): held to every rule of the
 // protocol and to a size, handed on message by message. An idle connection keeps nothing; a part of a frame is kept until the rest is there.
+// Writes those of its server.
 import { isUtf8 } from 'node:buffer';
 
 export const Opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
@@ -40,8 +41,9 @@ interface Gathered {
 const MOST_FRAGMENTS = 16_384;
 const MASKED = 0x80;
 const FIN = 0x80;
-/** The first byte of a text message in one piece. */
+/** The first byte of a message in one piece. */
 const WHOLE_TEXT = FIN | Opcode.text;
+const WHOLE_BINARY = FIN | Opcode.binary;
 const RESERVED_BITS = 0x70;
 const CONTROL_BYTES = 125;
 
@@ -175,6 +177,26 @@ export function readClose(payload: Buffer): Closed {
 
 /** Section 7.4 and IANA's registry. */
 const mayBeSent = (code: number): boolean => (code >= 3000 && code <= 4999) || (code >= 1000 && code <= 1014 && (code < 1004 || code > 1006));
+
+/** A message of a server: text where it is a string, in one allocation. */
+export function messageFrame(message: string | Uint8Array): Buffer {
+  const isText = typeof message === 'string';
+  const length = isText ? Buffer.byteLength(message) : message.length;
+  const head = length < 126 ? 2 : length < 65_536 ? 4 : 10;
+  const frame = Buffer.allocUnsafe(head + length);
+  frame[0] = isText ? WHOLE_TEXT : WHOLE_BINARY;
+  if (head === 2) frame[1] = length;
+  else if (head === 4) {
+    frame[1] = 126;
+    frame.writeUInt16BE(length, 2);
+  } else {
+    frame[1] = 127;
+    frame.writeBigUInt64BE(BigInt(length), 2);
+  }
+  if (isText) frame.write(message, head);
+  else frame.set(message, head);
+  return frame;
+}
 
 /** A control frame of a server; `payload` is at most 125 bytes. */
 export function controlFrame(opcode: number, payload: Uint8Array): Buffer {

@@ -29,11 +29,14 @@ export function readHandshake({ method, headers }: IncomingMessage): Handshake {
 
 const refused = (status: 400 | 405, headers: Readonly<Record<string, string>> = {}): Handshake => ({ kind: 'refused', status, headers });
 
-/** The head of the answer. `protocol`: the sub-protocol that was chosen. */
-export function acceptance(key: string, protocol: string | null): string {
-  const accept = createHash('sha1')
+/** What shows that a client's key was read. */
+export const acceptOf = (key: string): string =>
+  createHash('sha1')
     .update(key + GUID)
     .digest('base64');
+
+/** The head of the answer. `protocol`: the sub-protocol that was chosen. */
+export function acceptance(key: string, protocol: string | null): string {
   const chosen = protocol === null ? '' : `Sec-WebSocket-Protocol: ${protocol}\r\n`;
-  return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${chosen}\r\n`;
+  return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptOf(key)}\r\n${chosen}\r\n`;
 }

@@ -18,8 +18,6 @@ export function readListen(given: string | number): Address | null {
   return address.host === '' || address.host === '*' ? { host: '0.0.0.0', port: address.port } : address;
 }
 
-export const showAddress = ({ host, port }: Address): string => `${isIPv6(host) ? `[${host}]` : host}:${port}`;
-
 /** `10.0.0.0/8`, `fd00::/8`, or one address. */
 export function isNetwork(text: string): boolean {
   const [address, bits, ...rest] = text.split('/');

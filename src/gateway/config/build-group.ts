@@ -1,4 +1,5 @@
 // Makes the settings of a group of what a configuration says of it.
+import { showAddress } from '../../core/address.ts';
 import type {
   Address,
   BreakerSettings,
@@ -11,7 +12,7 @@ import type {
   UpstreamTlsSettings,
   WebSocketSettings,
 } from '../settings.ts';
-import { readAddress, showAddress } from './addresses.ts';
+import { readAddress } from './addresses.ts';
 import type { GroupFile, UpstreamFile } from './file.ts';
 import type { Files } from './files.ts';
 import type { Notes } from './notes.ts';

@@ -1,5 +1,6 @@
 // Makes the settings of a gateway of a configuration, and checks what no single value shows: that names lead somewhere, that
 // addresses are taken once, that what is given goes together.
+import { showAddress } from '../../core/address.ts';
 import { EvenkeelError } from '../../core/errors.ts';
 import { isLoopback } from '../../core/loopback.ts';
 import { readNodeOptions } from '../../node/options.ts';
@@ -14,7 +15,7 @@ import type {
   RouteTarget,
   TlsSettings,
 } from '../settings.ts';
-import { readListen, showAddress } from './addresses.ts';
+import { readListen } from './addresses.ts';
 import { buildGroup, type Surroundings } from './build-group.ts';
 import type { GatewayFile, ListenerFile, RouteFile } from './file.ts';
 import { showValue } from './mistakes.ts';

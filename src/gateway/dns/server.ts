@@ -4,9 +4,9 @@ import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dg
 import { createServer, isIPv6, type Server, type Socket } from 'node:net';
 import { decode, encode, streamEncode, type Packet } from 'dns-packet';
 import type { Clock } from '../../core/clock.ts';
-import { EvenkeelError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { PerAddress } from '../../core/per-address.ts';
+import { listening } from '../../host/listen.ts';
 import type { Address } from '../settings.ts';
 import { answer, type Reply, type Zone } from './answer.ts';
 
@@ -64,13 +64,13 @@ class ZoneServer implements DnsServer {
   async open(): Promise<void> {
     const { host, port } = this.#address;
     try {
-      await listening(this.#tcp, () => this.#tcp.listen({ host, port }));
+      await listening(this.#tcp, { what: 'dns.listen', host, port }, () => this.#tcp.listen({ host, port }));
       const bound = (this.#tcp.address() as { port: number }).port;
       this.#address = { host, port: bound };
-      await listening(this.#udp, () => this.#udp.bind({ address: host, port: bound }));
+      await listening(this.#udp, { what: 'dns.listen', host, port: bound }, () => this.#udp.bind({ address: host, port: bound }));
     } catch (error) {
       await this.close();
-      throw cannotListen(error as NodeJS.ErrnoException, `${host}:${port}`);
+      throw error;
     }
     this.#udp.on('message', (bytes, from) => this.#datagram(bytes, from));
     this.#udp.on('error', (error) => this.#ports.log.warn({ err: error }, 'a DNS answer could not be sent'));
@@ -138,12 +138,6 @@ class ZoneServer implements DnsServer {
   }
 }
 
-function cannotListen(error: NodeJS.ErrnoException, address: string): EvenkeelError {
-  if (error.code === 'EADDRINUSE')
-    return new EvenkeelError('EVENKEEL_PORT_TAKEN', `dns.listen must be free, got ${address}, where another process listens`, error);
-  return new EvenkeelError('EVENKEEL_BAD_OPTION', `dns.listen must be an address that this process may listen on, got ${address} (${error.message})`, error);
-}
-
 /** Only the head, the question and our OPT record: the asker sees that there is more. */
 function cut(packet: Packet): Packet {
   return {
@@ -153,16 +147,4 @@ function cut(packet: Packet): Packet {
     authorities: [],
     additionals: (packet.additionals ?? []).filter((record) => record.type === 'OPT'),
   };
-}
-
-/** Resolves once `emitter` listens; rejects with what kept it from it. */
-function listening(emitter: Server | UdpSocket, begin: () => unknown): Promise<void> {
-  return new Promise((resolve, reject) => {
-    emitter.once('error', reject);
-    emitter.once('listening', () => {
-      emitter.off('error', reject);
-      resolve();
-    });
-    begin();
-  });
 }

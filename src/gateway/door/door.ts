@@ -55,7 +55,7 @@ export interface Door {
   close(): void;
 }
 
-/** Listens. Throws EVENKEEL_PORT_TAKEN or EVENKEEL_BAD_OPTION, with the listener's name; then nothing is left behind. */
+/** Listens. Throws EVENKEEL_PORT_TAKEN or EVENKEEL_BAD_OPTION, with its protocol and address; then nothing is left behind. */
 export async function openDoor(settings: ListenerSettings, ports: DoorPorts): Promise<Door> {
   const door = new NetDoor(settings, ports);
   try {

@@ -6,7 +6,7 @@ import { linkTo } from '../../connections/socket-link.ts';
 import type { Timer } from '../../core/clock.ts';
 import { lifespan, verdict, type Lifespan } from '../../core/lifetime.ts';
 import type { GoodbyeReason } from '../../core/goodbye.ts';
-import type { ClientFacts } from '../ports.ts';
+import { countRefused, type ClientFacts } from '../ports.ts';
 import { reset } from '../reset.ts';
 import { plain, written } from './answers.ts';
 import { CR, LF, SPACE, TOKEN } from './characters.ts';
@@ -286,8 +286,7 @@ export class ClientLink implements Caller {
 
   /** Of what comes after this nothing can be understood. */
   #refuse({ status, why }: BadHead): void {
-    const { refused } = this.#house.ports.tally;
-    refused.set(status, (refused.get(status) ?? 0) + 1);
+    countRefused(this.#house.ports.tally, status);
     this.socket.write(written(plain(status, why), { bodiless: false, closes: true, old: false }));
     this.#end();
   }

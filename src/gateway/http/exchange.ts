@@ -1,7 +1,7 @@
 // One request and its answer: finds the upstream, sends it the request as it comes in, tries another one where that is safe,
 // and answers itself where nobody else does.
 import type { Socket } from 'node:net';
-import { isRefused, type Ask, type Route, type Upstream } from '../ports.ts';
+import { countRefused, isRefused, type Ask, type Route, type Upstream } from '../ports.ts';
 import type { Timeouts } from '../settings.ts';
 import { isDecided, isOwn, plain, written, type GoOn, type OwnAnswer } from './answers.ts';
 import type { AnswerSink, Caller, House } from './caller.ts';
@@ -353,8 +353,7 @@ export class Exchange implements Asker {
   }
 
   #refuseWith(answer: OwnAnswer, closes: boolean): void {
-    const { refused } = this.#house.ports.tally;
-    refused.set(answer.status, (refused.get(answer.status) ?? 0) + 1);
+    countRefused(this.#house.ports.tally, answer.status);
     this.#closes = closes;
     this.#answer(answer);
   }

@@ -40,6 +40,35 @@ export function readField(text: string, at: number): boolean {
   return true;
 }
 
+/** What reads the heads of one direction makes of their fields. */
+export interface FieldRules<Head> {
+  /** Looks at the field in `field`, whose line begins at `at`. */
+  take(head: Head, text: string, at: number): BadHead | null;
+  readonly noField: BadHead;
+  readonly tooMany: BadHead;
+}
+
+/** Reads the fields from `fieldsAt` on, `most` of them, to the empty line; `end` is then behind it. */
+export function readFields<Head extends { readonly fieldsAt: number; end: number }>(
+  head: Head,
+  text: string,
+  most: number,
+  rules: FieldRules<Head>,
+): BadHead | null {
+  let at = head.fieldsAt;
+  for (let count = 0; text.charCodeAt(at) !== CR; count++) {
+    if (count === most) return rules.tooMany;
+    if (!readField(text, at)) return rules.noField;
+    const { next } = field;
+    const wrong = rules.take(head, text, at);
+    if (wrong !== null) return wrong;
+    at = next;
+  }
+  if (text.charCodeAt(at + 1) !== LF) return rules.noField;
+  head.end = at + 2;
+  return null;
+}
+
 export type Known =
   | 'te'
   | 'host'
@@ -117,6 +146,17 @@ export function listed(value: string): string[] {
     .split(',')
     .map((token) => token.trim())
     .filter((token) => token !== '');
+}
+
+/** A `Connection` field: whether the connection goes on, and what else it lists, which is added to `named`. */
+export function takeConnection(head: { keepAlive: boolean }, named: string[], value: string): void {
+  if (value === 'keep-alive') {
+    if (!named.includes('close')) head.keepAlive = true;
+    return;
+  }
+  for (const token of listed(value)) named.push(token);
+  if (named.includes('close')) head.keepAlive = false;
+  else if (named.includes('keep-alive')) head.keepAlive = true;
 }
 
 /** The lines from `at` on without the named fields, but for those in `keeps`. `text` ends after its last field. */

@@ -1,5 +1,6 @@
 // The head of a request as an upstream gets it: the client's own, and what the gateway says of the client.
 import type { Socket } from 'node:net';
+import { showAddress } from '../../core/address.ts';
 import type { ClientFacts } from '../ports.ts';
 import type { Address } from '../settings.ts';
 import type { RequestHead } from './request-head.ts';
@@ -41,10 +42,10 @@ export class Lines {
 const hostLine = (host: string | null): string => (host === null || host === '' ? '' : `X-Forwarded-Host: ${host}\r\n`);
 
 /** What depends on the upstream and on how its connection is used, and the empty line. */
-export function ending(head: RequestHead, { host, port }: Address, closes: boolean): string {
+export function ending(head: RequestHead, address: Address, closes: boolean): string {
   let lines = '';
   // HTTP/1.1 must name a host; a client of HTTP/1.0 need not.
-  if (head.authority === null) lines = `Host: ${host.includes(':') ? `[${host}]` : host}:${port}\r\n`;
+  if (head.authority === null) lines = `Host: ${showAddress(address)}\r\n`;
   if (head.trailers) lines += closes ? 'TE: trailers\r\nConnection: TE, close\r\n' : 'TE: trailers\r\nConnection: TE\r\n';
   else if (closes) lines += 'Connection: close\r\n';
   return `${lines}\r\n`;

@@ -3,7 +3,7 @@
 import { METHODS } from 'node:http';
 import type { RequestFacts } from '../ports.ts';
 import { CR, HOST, isAllOf, isNamed, LF, SPACE, TARGET, TOKEN } from './characters.ts';
-import { BadHead, digits, field, known, listed, lookUp, readField, without, type HeadLimits } from './fields.ts';
+import { BadHead, digits, field, known, listed, lookUp, readFields, takeConnection, without, type FieldRules, type HeadLimits } from './fields.ts';
 
 export class RequestHead implements RequestFacts {
   method = '';
@@ -34,17 +34,16 @@ export class RequestHead implements RequestFacts {
   kept = '';
   /** Where the head ends in its text. */
   end = 0;
+  /** Where the fields begin in its text. */
+  fieldsAt = 0;
   #text = '';
-  #fieldsAt = 0;
 
   header(name: string): string | undefined {
-    return lookUp(this.#text, this.#fieldsAt, name);
+    return lookUp(this.#text, this.fieldsAt, name);
   }
 
-  /** The fields were read from here. */
-  readFrom(text: string, at: number): void {
+  readFrom(text: string): void {
     this.#text = text;
-    this.#fieldsAt = at;
   }
 
   get hasBody(): boolean {
@@ -53,12 +52,11 @@ export class RequestHead implements RequestFacts {
 }
 
 /** What only the reading of a head needs to know; one for all. */
-const seen = { start: 0, fieldsAt: 0, keptFrom: 0, hosts: 0, lengths: 0, encodings: 0, upgrade: '', bad: null as BadHead | null };
+const seen = { keptFrom: 0, hosts: 0, lengths: 0, encodings: 0, upgrade: '' };
 const named: string[] = [];
 
 const bad = (why: string): BadHead => new BadHead(400, why);
 
-const FIELD = bad('a header line is not "Name: value"');
 const VERSION = new BadHead(505, 'only HTTP/1.1 and HTTP/1.0 are spoken here');
 const LINE = bad('the request line is not "METHOD target HTTP/1.1"');
 const TWO_LENGTHS = bad('Content-Length must be given once');
@@ -75,20 +73,18 @@ const CONNECT = new BadHead(501, 'CONNECT is not offered');
 const TARGET_FORM = bad('the request target must be a path, a URL of http or https, or * for OPTIONS');
 const TARGET_HOST = bad('the host of the request target and Host must be the same');
 const EXPECTATION = new BadHead(417, 'only 100-continue can be expected');
-const TOO_MANY = new BadHead(431, 'there are too many header fields');
 
 const methods = new Set(METHODS.filter((method) => method !== 'CONNECT'));
 
 /** Reads the head that begins at `start`. `text` holds all of it, to its empty line. */
 export function parseRequest(text: string, start: number, limits: HeadLimits): RequestHead | BadHead {
   const head = new RequestHead();
-  seen.start = start;
   seen.hosts = seen.lengths = seen.encodings = 0;
   if (named.length > 0) named.length = 0;
   seen.upgrade = '';
-  const wrong = readLine(head, text, start) ?? readFields(head, text, limits.headers) ?? judge(head);
+  const wrong = readLine(head, text, start) ?? readFields(head, text, limits.headers, rules) ?? judge(head);
   if (wrong !== null) return wrong;
-  head.readFrom(text, seen.fieldsAt);
+  head.readFrom(text);
   head.kept += text.slice(seen.keptFrom, head.end - 2);
   if (named.length > 0) head.kept = without(head.kept, head.kept.indexOf('\n') + 1, named);
   return head;
@@ -112,13 +108,13 @@ function readLine(head: RequestHead, text: string, start: number): BadHead | nul
   head.keepAlive = isNew;
   // With a path as its target, too.
   if (!methods.has(head.method)) return head.method === 'CONNECT' ? CONNECT : METHOD;
-  seen.fieldsAt = end + 2;
+  head.fieldsAt = end + 2;
   seen.keptFrom = start;
   const isPath = text.charCodeAt(targetAt) === 0x2f;
   if (isPath && isNew) return null;
   const wrong = isPath ? null : readTarget(head);
   head.kept = `${head.method} ${head.target} HTTP/1.1\r\n`;
-  seen.keptFrom = seen.fieldsAt;
+  seen.keptFrom = head.fieldsAt;
   return wrong;
 }
 
@@ -130,21 +126,6 @@ function readTarget(head: RequestHead): BadHead | null {
   head.authority = authority;
   if (path === '') head.target = head.method === 'OPTIONS' ? '*' : '/';
   else head.target = path.startsWith('/') ? path : `/${path}`;
-  return null;
-}
-
-function readFields(head: RequestHead, text: string, most: number): BadHead | null {
-  let at = seen.fieldsAt;
-  for (let count = 0; text.charCodeAt(at) !== CR; count++) {
-    if (count === most) return TOO_MANY;
-    if (!readField(text, at)) return FIELD;
-    const { next } = field;
-    const wrong = take(head, text, at);
-    if (wrong !== null) return wrong;
-    at = next;
-  }
-  if (text.charCodeAt(at + 1) !== LF) return FIELD;
-  head.end = at + 2;
   return null;
 }
 
@@ -174,7 +155,7 @@ function take(head: RequestHead, text: string, at: number): BadHead | null {
       if (head.expects) return null;
       break;
     case 'connection':
-      takeConnection(head, text.slice(valueStart, valueEnd));
+      takeConnection(head, named, text.slice(valueStart, valueEnd));
       break;
     default:
       takeAside(head, name, text.slice(at, next));
@@ -184,22 +165,18 @@ function take(head: RequestHead, text: string, at: number): BadHead | null {
   return null;
 }
 
+const rules: FieldRules<RequestHead> = {
+  take,
+  noField: bad('a header line is not "Name: value"'),
+  tooMany: new BadHead(431, 'there are too many header fields'),
+};
+
 function takeHost(head: RequestHead, value: string): BadHead | null {
   if (seen.hosts++ > 0) return HOSTS;
   if (!isAllOf(value, HOST)) return HOST_CHARACTERS;
   if (head.authority !== null && head.authority.toLowerCase() !== value.toLowerCase()) return TARGET_HOST;
   head.authority = value;
   return null;
-}
-
-function takeConnection(head: RequestHead, value: string): void {
-  if (value === 'keep-alive') {
-    if (!named.includes('close')) head.keepAlive = true;
-    return;
-  }
-  for (const token of listed(value)) named.push(token);
-  if (named.includes('close')) head.keepAlive = false;
-  else if (named.includes('keep-alive')) head.keepAlive = true;
 }
 
 /** Fields that end here, or that the gateway writes anew. */

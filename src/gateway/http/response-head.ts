@@ -1,7 +1,7 @@
 // Reads the head of an upstream's response as strictly as that of a request: a response that two parsers could cut at
 // different places would let an upstream's client speak in the name of the next one.
 import { CR, LF, SPACE, VALUE, isNamed } from './characters.ts';
-import { BadHead, digits, field, known, listed, lookUp, readField, without, type HeadLimits } from './fields.ts';
+import { BadHead, digits, field, known, lookUp, readFields, takeConnection, without, type FieldRules, type HeadLimits } from './fields.ts';
 
 export class ResponseHead {
   status = 0;
@@ -42,20 +42,18 @@ const named: string[] = [];
 const bad = (why: string): BadHead => new BadHead(502, why);
 
 const LINE = bad('the status line is not "HTTP/1.1 NNN reason"');
-const FIELD = bad('a header line is not "Name: value"');
 const LENGTH = bad('Content-Length is given twice, or is not a number of decimal digits');
 const ENCODING = bad('Transfer-Encoding is given twice, or is not "chunked"');
 const AMBIGUOUS = bad('there are both Transfer-Encoding and Content-Length');
 const OLD_ENCODING = bad('HTTP/1.0 has no Transfer-Encoding');
 const TOO_LARGE = bad('its head is too large');
-const TOO_MANY = bad('there are too many header fields');
 
 /** Reads the head at the start of `text`, which holds all of it, to its empty line. */
 export function parseResponse(text: string, limits: HeadLimits): ResponseHead | BadHead {
   const head = new ResponseHead();
   seen.keptFrom = seen.encodings = 0;
   if (named.length > 0) named.length = 0;
-  const wrong = readLine(head, text) ?? readFields(head, text, limits.headers);
+  const wrong = readLine(head, text) ?? readFields(head, text, limits.headers, rules);
   if (wrong !== null) return wrong;
   if (head.end > limits.headBytes) return TOO_LARGE;
   if (head.chunked && head.length >= 0) return AMBIGUOUS;
@@ -91,21 +89,6 @@ function readLine(head: ResponseHead, text: string): BadHead | null {
   return null;
 }
 
-function readFields(head: ResponseHead, text: string, most: number): BadHead | null {
-  let at = head.fieldsAt;
-  for (let count = 0; text.charCodeAt(at) !== CR; count++) {
-    if (count === most) return TOO_MANY;
-    if (!readField(text, at)) return FIELD;
-    const { next } = field;
-    const wrong = take(head, text, at);
-    if (wrong !== null) return wrong;
-    at = next;
-  }
-  if (text.charCodeAt(at + 1) !== LF) return FIELD;
-  head.end = at + 2;
-  return null;
-}
-
 /** Looks at the field in `field`, whose line begins at `at`; what ends here is left out. */
 function take(head: ResponseHead, text: string, at: number): BadHead | null {
   const { nameEnd, valueStart, valueEnd, next } = field;
@@ -123,7 +106,7 @@ function take(head: ResponseHead, text: string, at: number): BadHead | null {
       if (head.status !== 204) return null;
       break;
     case 'connection':
-      takeConnection(head, text.slice(valueStart, valueEnd));
+      takeConnection(head, named, text.slice(valueStart, valueEnd));
       break;
     case 'keep-alive':
     case 'upgrade':
@@ -139,12 +122,4 @@ function take(head: ResponseHead, text: string, at: number): BadHead | null {
   return null;
 }
 
-function takeConnection(head: ResponseHead, value: string): void {
-  if (value === 'keep-alive') {
-    if (!named.includes('close')) head.keepAlive = true;
-    return;
-  }
-  for (const token of listed(value)) named.push(token);
-  if (named.includes('close')) head.keepAlive = false;
-  else if (named.includes('keep-alive')) head.keepAlive = true;
-}
+const rules: FieldRules<ResponseHead> = { take, noField: bad('a header line is not "Name: value"'), tooMany: bad('there are too many header fields') };

@@ -2,7 +2,7 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Connection } from '../../connections/connection.ts';
-import type { ClientFacts } from '../ports.ts';
+import { countRefused, type ClientFacts } from '../ports.ts';
 import type { OwnAnswer } from '../http/answers.ts';
 import type { AnswerSink, Caller, House } from '../http/caller.ts';
 import { Exchange } from '../http/exchange.ts';
@@ -89,7 +89,7 @@ export class StreamCaller implements Caller, AnswerSink {
     const text = requestText(raw, isOpen);
     const head = text instanceof BadHead ? text : text.length > limits.headBytes ? TOO_LARGE : parseRequest(text, 0, limits);
     if (head instanceof BadHead) {
-      tally.refused.set(head.status, (tally.refused.get(head.status) ?? 0) + 1);
+      countRefused(tally, head.status);
       this.answer({ status: head.status, headers: [['Content-Type', 'text/plain; charset=utf-8']], body: `${head.status}: ${head.why}\n` }, false);
       return this.over(true);
     }

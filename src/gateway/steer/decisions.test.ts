@@ -5,6 +5,7 @@ import { VirtualClock } from '../../core/clock.ts';
 import { silentLog } from '../../core/log.ts';
 import { readAssignment } from '../../node/assignment.ts';
 import { isOwn, type GoOn, type OwnAnswer } from '../http/answers.ts';
+import { freshTally } from '../ports.ts';
 import type { ClientFacts, Group, Outcome, RequestFacts, Route, Router, Tally, Upstream } from '../ports.ts';
 import type { RouteSettings, RouteTarget } from '../settings.ts';
 import { Decisions } from './decisions.ts';
@@ -56,7 +57,7 @@ function stage(
   const least = (): Upstream => upstreams.reduce((a, b) => (b.active < a.active ? b : a));
   const group = { settings: { name: 'web' }, upstreams, choose: least } as unknown as Group;
   const router: Router = { route: () => null, ask: () => ({ key: null, sticky: null, without: null }), group: () => group };
-  const tally = { redirects: 0, assignments: 0 } as Tally;
+  const tally = freshTally();
   const settings: RouteSettings = { host: null, path: '/go', headers: new Map(), target, priority: 0, auth: null, origins: null, ...over };
   return {
     decisions: new Decisions({ clock, log: silentLog, router, tally, fetch: () => assert.fail('nobody is asked') }),

@@ -1,10 +1,11 @@
 // Decides about requests that do not simply go to a group: who may come in, and who is told to go straight to an upstream (by a
 // 307, or by an assignment), so that not one byte more of theirs passes the gateway.
+import { showAddress } from '../../core/address.ts';
 import type { Clock } from '../../core/clock.ts';
 import { signAssignment } from '../../node/assignment.ts';
-import * as subprotocols from '../../protocol/subprotocols.ts';
 import { isOwn, plain, type Answers, type GoOn, type OwnAnswer } from '../http/answers.ts';
 import { isRefused, type ClientFacts, type Refused, type RequestFacts, type Route, type Router, type Tally, type Upstream } from '../ports.ts';
+import { offersOurs } from '../request-parts.ts';
 import type { RouteTarget } from '../settings.ts';
 import { Authentication, type AuthenticationPorts } from './authentication.ts';
 import { Landings } from './landings.ts';
@@ -78,9 +79,7 @@ export class Decisions implements Answers {
   }
 }
 
-export function urlOf(scheme: string, { address: { host, port } }: Upstream, target: string): string {
-  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}${target}`;
-}
+export const urlOf = (scheme: string, { address }: Upstream, target: string): string => `${scheme}://${showAddress(address)}${target}`;
 
 /** What follows the path of the route: `/assign/chat?room=1` asks for `/chat?room=1`. */
 function beyond(target: string, prefix: string | null): string {
@@ -90,7 +89,5 @@ function beyond(target: string, prefix: string | null): string {
 
 /** Whether the request is a WebSocket handshake of `evenkeel/client`. */
 export function speaksOurs(request: RequestFacts): boolean {
-  if (request.header('upgrade')?.toLowerCase() !== 'websocket') return false;
-  const offered = (request.header('sec-websocket-protocol') ?? '').split(',');
-  return offered.some((name) => name.trim() === subprotocols.json || name.trim() === subprotocols.proto);
+  return request.header('upgrade')?.toLowerCase() === 'websocket' && offersOurs(request);
 }

@@ -8,7 +8,7 @@ import { Ages } from '../../connections/ages.ts';
 import type { Connection, Transport, TransportFacts } from '../../connections/connection.ts';
 import { Turns } from '../../connections/turns.ts';
 import type { Listening } from '../../core/event.ts';
-import { isRefused, type Acceptor, type ClientFacts, type Group, type ProxyPorts, type RequestFacts, type Upstream } from '../ports.ts';
+import { countRefused, isRefused, type Acceptor, type ClientFacts, type Group, type ProxyPorts, type RequestFacts, type Upstream } from '../ports.ts';
 import { reset } from '../reset.ts';
 import { bind, join, passClose, Tunnel, tunnelOf } from './tunnel.ts';
 
@@ -222,7 +222,7 @@ class Layer4 implements TcpProxy, Transport {
   #refuse(tunnel: Tunnel, why: string): void {
     const { tally, log } = this.#ports;
     // A client of bytes gets no status; it is counted under the one that it would have got.
-    tally.refused.set(503, (tally.refused.get(503) ?? 0) + 1);
+    countRefused(tally, 503);
     log.debug({ connection: tunnel.connection.id, why }, 'a TCP connection was refused');
     this.#end(tunnel);
   }

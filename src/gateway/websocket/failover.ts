@@ -1,13 +1,14 @@
 // A WebSocket between two upstreams: its client notices nothing. What it says is kept or, where our protocol says it again, dropped,
 // until another upstream has taken the handshake.
 import type { Socket } from 'node:net';
+import { controlFrame, Opcode } from '../../connections/transports/websocket-frames.ts';
 import { backoffMs, type BackoffPolicy } from '../../core/backoff.ts';
 import type { Timer } from '../../core/clock.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
 import { isRefused, type Upstream } from '../ports.ts';
 import { headerOf } from './answer.ts';
 import { Attempt, type AttemptEvents, type Failure, type HeadOf } from './attempt.ts';
-import { closeCodeOf, closeFrame, found, frameAt, frameOf, Opcode, payloadOf } from './frames.ts';
+import { closeCodeOf, closeFrame, found, frameAt, payloadOf } from './frames.ts';
 import { ResyncingStage } from './resync.ts';
 import { openStage } from './stages.ts';
 import { dismiss, hold, holdUpstream, type Cause, type Holder, type Life, type Retry, type Stage, type Tunnel } from './tunnel.ts';
@@ -169,7 +170,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
       at = frame.end;
       if (frame.opcode < Opcode.close) continue;
       // The client wants to know that somebody is there, and somebody is. One that does not read is told nothing more.
-      if (frame.opcode === Opcode.ping && !tunnel.client.writableNeedDrain) tunnel.toClient(frameOf(Opcode.pong, payloadOf(data, frame), null));
+      if (frame.opcode === Opcode.ping && !tunnel.client.writableNeedDrain) tunnel.toClient(controlFrame(Opcode.pong, payloadOf(data, frame)));
       this.#keep(data.subarray(kept, frame.begin), false);
       kept = frame.end;
     }

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { always } from '../../../test/property.ts';
+import { Opcode } from '../../connections/transports/websocket-frames.ts';
 import { seeded } from '../../core/random.ts';
-import { closeCodeOf, closeFrame, found, frameAt, frameOf, FrameStream, Opcode, payloadOf } from './frames.ts';
+import { closeCodeOf, closeFrame, found, frameAt, frameOf, FrameStream, payloadOf } from './frames.ts';
 
 const WHOLE = 1_000;
 

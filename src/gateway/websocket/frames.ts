@@ -1,8 +1,7 @@
 // Where WebSocket frames begin and end in a stream of bytes (RFC 6455, section 5.2): reads headers only, never a payload. And
 // the few frames that the relay makes itself.
+import { Opcode } from '../../connections/transports/websocket-frames.ts';
 import { below, type Random } from '../../core/random.ts';
-
-export const Opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
 /** What the last call of `advance` came upon: one for all streams, to be looked at at once, as a field of each would cost memory. */
 export const found: {

@@ -4,8 +4,10 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Timer } from '../../core/clock.ts';
 import { subprotocols } from '../../protocol/frames.ts';
-import { isRefused, type Ask, type ClientFacts, type Refused, type Upgrade, type Upstream } from '../ports.ts';
-import { bodyIn, framingOf, headerOf, type Framing } from './answer.ts';
+import type { Framing } from '../http/framing.ts';
+import { stickyLine } from '../http/sticky.ts';
+import { countRefused, isRefused, type Ask, type ClientFacts, type Refused, type Upgrade, type Upstream } from '../ports.ts';
+import { framingOf, headerOf } from './answer.ts';
 import { Attempt, type AttemptEvents, type Failure, type HeadOf } from './attempt.ts';
 import { holdUpstream, type Life, type Stage, type Tunnel } from './tunnel.ts';
 
@@ -167,10 +169,11 @@ class AnsweringStage implements Stage {
   }
 
   fromUpstream(tunnel: Tunnel, chunk: Buffer): boolean {
-    const body = bodyIn(this.#framing, chunk);
-    const flows = body === null || body.bytes === 0 || tunnel.toClient(chunk.subarray(0, body.bytes));
-    if (body === null) end(tunnel, 'failed');
-    else if (body.done) end(tunnel, this.#hasFailed ? 'failed' : 'ok');
+    const framing = this.#framing;
+    const bytes = framing.cut(chunk, 0, null);
+    const flows = framing.isBad || bytes === 0 || tunnel.toClient(chunk.subarray(0, bytes));
+    if (framing.isBad) end(tunnel, 'failed');
+    else if (framing.isDone) end(tunnel, this.#hasFailed ? 'failed' : 'ok');
     return flows;
   }
 
@@ -180,7 +183,7 @@ class AnsweringStage implements Stage {
   }
 
   upstreamEnded(tunnel: Tunnel): void {
-    end(tunnel, this.#hasFailed || this.#framing.kind !== 'close' ? 'failed' : 'ok');
+    end(tunnel, this.#hasFailed || !this.#framing.isOpen ? 'failed' : 'ok');
   }
 
   leave(): void {
@@ -200,24 +203,17 @@ export function refuse(tunnel: Tunnel, status: number, refused: Refused | null):
   const { tally } = tunnel.keeper.ports;
   const { fallback } = tunnel.group.settings;
   const answer = fallback ?? { status, contentType: 'text/plain', body: `${status} ${STATUS_CODES[status] ?? ''}\n` };
-  tally.refused.set(answer.status, (tally.refused.get(answer.status) ?? 0) + 1);
+  countRefused(tally, answer.status);
   const retry = refused === null ? '' : `Retry-After: ${Math.max(1, Math.ceil(refused.retryAfterS))}\r\n`;
   const lines = `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ''}\r\nContent-Type: ${answer.contentType}\r\n`;
   tunnel.client.write(`${lines}Content-Length: ${Buffer.byteLength(answer.body)}\r\n${retry}Connection: close\r\n\r\n${answer.body}`);
   tunnel.keeper.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'failed' });
 }
 
-/** What a cookie may hold as it is (RFC 6265, cookie-octet). */
-const PLAIN = /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/;
-
-/** Names the upstream for the next time, where the client does not know it already. */
+/** The upstream's head, and the cookie that names it for the next time. */
 function withCookie({ target, group }: Tunnel, { ask, client }: Opening, raw: Buffer): Buffer {
-  const { sticky } = group.settings;
-  if (sticky === null || target === null || ask.sticky === target.name) return raw;
-  const value = PLAIN.test(target.name) ? target.name : encodeURIComponent(target.name);
-  const age = sticky.maxAgeS === null ? '' : `; Max-Age=${sticky.maxAgeS}`;
-  const cookie = `Set-Cookie: ${sticky.cookie}=${value}; Path=/${age}; HttpOnly${client.secure ? '; Secure' : ''}\r\n\r\n`;
-  return Buffer.concat([raw.subarray(0, raw.length - 2), Buffer.from(cookie, 'latin1')]);
+  const line = stickyLine(group, ask, target, client);
+  return line === '' ? raw : Buffer.concat([raw.subarray(0, raw.length - 2), Buffer.from(`${line}\r\n`, 'latin1')]);
 }
 
 /** What only this gateway says, and offers of extensions where the next upstream could not go on with them. */

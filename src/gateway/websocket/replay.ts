@@ -1,4 +1,5 @@
 // Keeps the first messages of a client, as the frames that they came in, for the next upstream.
+import { Opcode } from '../../connections/transports/websocket-frames.ts';
 import { frameAt } from './frames.ts';
 
 export class Replay {
@@ -24,7 +25,7 @@ export class Replay {
     for (let at = 0; at < frames.length && this.#messages > 0;) {
       const frame = frameAt(frames, at);
       at = frame.end;
-      if (frame.opcode >= 8) continue;
+      if (frame.opcode >= Opcode.close) continue;
       this.#bytes -= frame.end - frame.begin;
       if (frame.end > frames.length || this.#bytes < 0) return this.#stop();
       this.frames.push(Buffer.from(frames.subarray(frame.begin, frame.end)));

@@ -1,8 +1,9 @@
 // A session client whose server was replaced behind its back: it is told so with `resync`, what it says is void until its `hello`
 // answers that, and from there on everything passes.
+import { messageFrame, Opcode } from '../../connections/transports/websocket-frames.ts';
 import { jsonCodec } from '../../protocol/json.ts';
 import { protoCodec } from '../../protocol/proto.ts';
-import { found, frameAt, frameOf, Opcode, payloadOf, type Frame } from './frames.ts';
+import { found, frameAt, payloadOf, type Frame } from './frames.ts';
 import { openStage } from './stages.ts';
 import type { Stage, Tunnel } from './tunnel.ts';
 
@@ -29,9 +30,7 @@ export class ResyncingStage implements Stage {
     this.#form = form;
     this.#number = number;
     const codec = form === 'json' ? jsonCodec : protoCodec;
-    const message = codec.encode([{ type: 'resync', number }]);
-    const isText = typeof message === 'string';
-    tunnel.toClient(frameOf(isText ? Opcode.text : Opcode.binary, isText ? Buffer.from(message) : message, null));
+    tunnel.toClient(messageFrame(codec.encode([{ type: 'resync', number }])));
   }
 
   fromClient(tunnel: Tunnel, chunk: Buffer): boolean {

@@ -1,34 +1,12 @@
 // A session's link over a WebSocket: whole WebSocket frames are made once for all links with the same codec and written
 // straight to the socket, because one write per message instead of two is what a fan-out costs.
 import type { FrameSocket } from '../../connections/transports/frame-socket.ts';
-import type { Codec, ServerFrame } from '../../protocol/frames.ts';
+import { messageFrame } from '../../connections/transports/websocket-frames.ts';
+import type { Codec } from '../../protocol/frames.ts';
 import type { Packed, Packer } from '../hub/follower.ts';
 import type { SessionLink } from './link.ts';
 
-/** A message of a server as one unmasked WebSocket frame (RFC 6455, section 5.2). */
-export function webSocketPacker(codec: Codec): Packer {
-  const first = codec.binary ? 0x82 : 0x81;
-  return {
-    pack(frames: readonly ServerFrame[]): Packed {
-      const message = codec.encode(frames);
-      const length = typeof message === 'string' ? Buffer.byteLength(message) : message.length;
-      const head = length < 126 ? 2 : length < 65_536 ? 4 : 10;
-      const packed = Buffer.allocUnsafe(head + length);
-      packed[0] = first;
-      if (head === 2) packed[1] = length;
-      else if (head === 4) {
-        packed[1] = 126;
-        packed.writeUInt16BE(length, 2);
-      } else {
-        packed[1] = 127;
-        packed.writeBigUInt64BE(BigInt(length), 2);
-      }
-      if (typeof message === 'string') packed.write(message, head);
-      else packed.set(message, head);
-      return packed;
-    },
-  };
-}
+export const webSocketPacker = (codec: Codec): Packer => ({ pack: (frames) => messageFrame(codec.encode(frames)) });
 
 export class WebSocketLink implements SessionLink {
   readonly codec: Codec;

@@ -1,4 +1,5 @@
 // The port of discovery: something that says which upstreams there are, now and whenever that changes.
+import { showAddress } from '../../../core/address.ts';
 import type { Clock } from '../../../core/clock.ts';
 import type { Log } from '../../../core/log.ts';
 import type { Random } from '../../../core/random.ts';
@@ -37,5 +38,5 @@ export type OpenSource = (settings: DiscoverySettings, deliver: Deliver) => Sour
 /** More than this no source delivers; the rest is left out, and the log says so. */
 export const MOST_UPSTREAMS = 10_000;
 
-/** `host:port`, with brackets around an IPv6 address: how an upstream is named unless told otherwise. */
-export const nameOf = ({ host, port }: Address): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+/** How an upstream is named unless told otherwise. */
+export const nameOf: (address: Address) => string = showAddress;
