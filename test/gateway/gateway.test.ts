@@ -183,3 +183,48 @@ test('a listener that a reload takes away stops listening, and its connections g
   assert.equal(String((await once(ws, 'message'))[0]), 'a: x');
   ws.terminate();
 });
+
+test('WebSockets of a group that a reload took out are told to come back, and find the new routes', { timeout: 10_000 }, async (t) => {
+  const [a, b] = await Promise.all([httpBackend(t, 'a'), httpBackend(t, 'b')]);
+  for (const failover of [true, false]) {
+    const gateway = await open(t, { listeners: ['127.0.0.1:0'], groups: { old: { ...to(a), websocket: { failover } } } });
+    const url = `ws://127.0.0.1:${portOf(gateway)}/`;
+    const ws = new WebSocket(url);
+    await once(ws, 'open');
+    const closed = once(ws, 'close') as Promise<[number]>;
+    await gateway.reload(gatewaySettings({ listeners: ['127.0.0.1:0'], groups: { new: to(b) } }));
+    assert.equal((await closed)[0], 1012);
+    const back = new WebSocket(url);
+    await once(back, 'open');
+    back.send('hello');
+    assert.equal(String((await once(back, 'message'))[0]), 'b: hello');
+    back.terminate();
+    await until('nothing is left', () => gateway.relay.count === 0);
+  }
+});
+
+test('WebSockets that nobody can take over do not hold up the moves of other groups', { timeout: 10_000 }, async (t) => {
+  const [alone, one, two] = await Promise.all([httpBackend(t, 'alone'), httpBackend(t, 'one'), httpBackend(t, 'two')]);
+  const websocket = { failover: true };
+  const gateway = await open(t, {
+    listeners: ['127.0.0.1:0'],
+    groups: { stuck: { ...to(alone), websocket }, web: { ...to(one, two), websocket } },
+    routes: [{ path: '/stuck', group: 'stuck' }, { group: 'web' }],
+  });
+  const connected = async (path: string): Promise<WebSocket> => {
+    const ws = new WebSocket(`ws://127.0.0.1:${portOf(gateway)}${path}`);
+    t.after(() => ws.terminate());
+    await once(ws, 'open');
+    return ws;
+  };
+  const stuck = await Promise.all(Array.from({ length: 300 }, () => connected('/stuck')));
+  gateway.groups.get('stuck')?.drain(alone.address);
+  const ws = await connected('/');
+  const home = gateway.relay.list().find(({ group }) => group === 'web')?.upstream ?? '';
+  gateway.groups.get('web')?.drain(home);
+  await until('it moved', () => gateway.relay.list().some(({ group, upstream, stage }) => group === 'web' && stage === 'open' && upstream !== home), 2_000);
+  ws.send('hello');
+  assert.equal(String((await once(ws, 'message'))[0]), `${home === one.address ? 'two' : 'one'}: hello`);
+  stuck[0].send('hello');
+  assert.equal(String((await once(stuck[0], 'message'))[0]), 'alone: hello', 'better where it is than nowhere');
+});

@@ -11,7 +11,7 @@ import type { WebSocketSettings } from '../settings.ts';
 import { DetachedStage, obstacle } from './failover.ts';
 import { closeFrame } from './frames.ts';
 import { headOf, OpeningStage } from './opening.ts';
-import { Pacer } from './pacer.ts';
+import { Pacer, type Turn } from './pacer.ts';
 import { Replay } from './replay.ts';
 import type { Mover, Shift } from './respread.ts';
 import { closedStage, ClosingStage, openStage, PartingStage } from './stages.ts';
@@ -121,6 +121,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     tunnel.move(openStage);
     if (connection.stage === 'leaving') return this.close(tunnel, CloseCode.restart, connection.goodbye?.reason ?? 'restart');
     this.#ages.add(connection, connection.openedAt + lifespan(lifetime, random).ageMs);
+    this.#recheck(tunnel);
   }
 
   detach(tunnel: Tunnel, cause: Cause): void {
@@ -203,6 +204,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     tally.reattached++;
     tunnel.upstream?.setKeepAlive(true, KEEP_ALIVE_MS);
     log.info({ connection: tunnel.connection.id, upstream: tunnel.target?.name, number: tunnel.reattached }, 'another upstream took a WebSocket over');
+    this.#recheck(tunnel);
   }
 
   queue(retry: Retry): void {
@@ -309,6 +311,12 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     );
   }
 
+  /** Its upstream may have begun to drain while it took the handshake. */
+  #recheck(tunnel: Tunnel): void {
+    const { target } = tunnel;
+    if (target?.draining === true) this.#gone(tunnel, target, 'draining');
+  }
+
   #gone(tunnel: Tunnel, upstream: Upstream, why: 'down' | 'draining' | 'removed'): void {
     const { kind } = tunnel.stage;
     if (kind !== 'open' && kind !== 'resyncing') return;
@@ -318,7 +326,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
   }
 
   /** The turn of one that is to leave its upstream. */
-  #leave({ tunnel, from, wanted, asked, until }: PlannedMove): 'done' | 'nothing' | 'again' {
+  #leave({ tunnel, from, wanted, asked, until }: PlannedMove): Turn {
     const { stage, target, life, group, fromClient, fromUpstream, upstream } = tunnel;
     if (target !== from || (stage.kind !== 'open' && stage.kind !== 'resyncing')) return 'nothing';
     if (this.ports.clock.now() > until) return 'nothing';
@@ -326,9 +334,11 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     if (stage.kind === 'resyncing' || !fromUpstream.isQuiet) return 'again';
     const ask = life?.ask ?? { key: null, sticky: null };
     const choice = wanted ?? group.choose({ ...ask, without: new Set([from]) });
+    // A group that a reload took out takes nobody ever again.
+    const isOver = this.ports.router.group(group.settings.name) !== group;
     // Better where it is than nowhere.
-    if (isRefused(choice)) return 'again';
-    if (life === null) {
+    if (isRefused(choice) && !isOver) return 'later';
+    if (life === null || isRefused(choice)) {
       this.ports.transport.registry.leave(tunnel.connection, { reason: 'operator', plan: null, target: null });
       this.close(tunnel, CloseCode.restart, 'the server goes away');
       return 'done';
