@@ -31,6 +31,8 @@ export class Entrances {
   readonly #proxies = new Set<TcpProxy>();
   /** Doors that stopped listening; what was on its way through them goes on. */
   readonly #stopped: Entrance[] = [];
+  /** From then on nothing listens, whatever is asked for. */
+  isStopped = false;
 
   constructor(ports: EntrancePorts) {
     this.#ports = ports;
@@ -64,6 +66,7 @@ export class Entrances {
         if (known === undefined) opened.push(entrance);
         next.set(key, entrance);
       }
+      if (this.isStopped) throw new EvenkeelError('EVENKEEL_EMPTIED', 'the gateway must serve to take listeners over, it stopped listening meanwhile');
       this.#update(wanted, next);
     } catch (error) {
       for (const { door } of opened) door.close();
@@ -79,10 +82,12 @@ export class Entrances {
 
   /** Stops listening. What is open goes on. */
   stop(): void {
+    this.isStopped = true;
     for (const { door } of this.#entrances.values()) door.stop();
   }
 
   close(): void {
+    this.isStopped = true;
     for (const { door } of [...this.#entrances.values(), ...this.#stopped]) door.close();
     for (const proxy of this.#proxies) proxy.close();
   }
@@ -123,7 +128,11 @@ export class Entrances {
 
   #regroup(entrance: Entrance | undefined, settings: ListenerSettings): void {
     if (entrance === undefined) return;
-    if (entrance.tcp !== null && settings.group !== null && settings.group !== entrance.settings.group) entrance.tcp.proxy = this.#tcpProxy(settings.group);
+    if (entrance.tcp !== null && settings.group !== null && settings.group !== entrance.settings.group) {
+      const { proxy } = entrance.tcp;
+      proxy.runDry(() => this.#proxies.delete(proxy));
+      entrance.tcp.proxy = this.#tcpProxy(settings.group);
+    }
     entrance.settings = settings;
   }
 

@@ -149,6 +149,8 @@ export class UpstreamGroup implements GroupHandle {
   }
 
   update(settings: GroupSettings): void {
+    // A reload that is taken back when the gateway was closed meanwhile.
+    if (this.#state === 'closed') return;
     // What can go wrong comes first.
     const sources = this.#roster.prepare(settings.discovery);
     const before = this.#settings;

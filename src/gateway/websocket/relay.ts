@@ -69,7 +69,8 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
   readonly #turns: Turns<Tunnel>;
   readonly #retries: Pacer<Retry>;
   readonly #moves: Pacer<PlannedMove>;
-  readonly #groups = new Map<Group, Listening>();
+  /** Those of which something is relayed; a reload may have taken them out. */
+  readonly #groups = new Map<Group, { readonly listening: Listening; count: number }>();
   #count = 0;
 
   constructor(ports: ProxyPorts) {
@@ -194,6 +195,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     tunnel.move(closedStage);
     tunnel.release(outcome);
     this.#count--;
+    this.#unheed(tunnel.group);
     this.#turns.remove(tunnel.seat);
     this.#ages.remove(tunnel.connection);
     this.ports.transport.registry.close(tunnel.connection);
@@ -274,8 +276,6 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
 
   /** Ends what is relayed still, and every timer. */
   stop(): void {
-    for (const listening of this.#groups.values()) listening.stop();
-    this.#groups.clear();
     for (const tunnel of this.#turns.members()) {
       tunnel.upstream?.destroy();
       tunnel.client.destroy();
@@ -300,15 +300,21 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     return undefined;
   }
 
-  /** Hears when one of its upstreams is not to be used any more. */
+  /** Hears when one of its upstreams is not to be used any more, for as long as anything of it is relayed. */
   #heed(group: Group): void {
-    if (this.#groups.has(group)) return;
-    this.#groups.set(
-      group,
-      group.onGone(({ upstream, why }) => {
-        for (const tunnel of this.#turns.members()) if (tunnel.target === upstream) this.#gone(tunnel, upstream, why);
-      }),
-    );
+    const heeded = this.#groups.get(group);
+    if (heeded !== undefined) return void heeded.count++;
+    const listening = group.onGone(({ upstream, why }) => {
+      for (const tunnel of this.#turns.members()) if (tunnel.target === upstream) this.#gone(tunnel, upstream, why);
+    });
+    this.#groups.set(group, { listening, count: 1 });
+  }
+
+  #unheed(group: Group): void {
+    const heeded = this.#groups.get(group);
+    if (heeded === undefined || --heeded.count > 0) return;
+    heeded.listening.stop();
+    this.#groups.delete(group);
   }
 
   /** Its upstream may have begun to drain while it took the handshake. */
