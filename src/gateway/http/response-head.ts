@@ -114,13 +114,13 @@ function take(head: ResponseHead, text: string, at: number): BadHead | null {
       const length = digits(text, valueStart, valueEnd);
       if (head.length >= 0 || length < 0) return LENGTH;
       head.length = length;
-      if (head.status !== 204) return null;
+      if (!isWithoutBody(head)) return null;
       break;
     }
     case 'transfer-encoding':
       if (seen.encodings++ > 0 || valueEnd - valueStart !== 7 || !isNamed(text, valueStart, 'chunked')) return ENCODING;
       head.chunked = true;
-      if (head.status !== 204) return null;
+      if (!isWithoutBody(head)) return null;
       break;
     case 'connection':
       takeConnection(head, text.slice(valueStart, valueEnd));
@@ -138,6 +138,9 @@ function take(head: ResponseHead, text: string, at: number): BadHead | null {
   seen.keptFrom = next;
   return null;
 }
+
+/** Such an answer may not speak of a body (RFC 9110, section 8.6; RFC 9112, section 6.1): its reader would wait for one. */
+const isWithoutBody = ({ status }: ResponseHead): boolean => status < 200 || status === 204;
 
 function takeConnection(head: ResponseHead, value: string): void {
   if (value === 'keep-alive') {
