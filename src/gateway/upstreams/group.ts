@@ -88,9 +88,9 @@ export class UpstreamGroup implements GroupHandle {
 
   get pressure(): number {
     const { maxActive } = this.#settings;
-    if (maxActive === null) return 0;
     const { list, count } = this.#ready;
     if (count === 0) return 1;
+    if (maxActive === null) return 0;
     let active = 0;
     for (let i = 0; i < count; i++) active += list[i].active;
     return active / (maxActive * count);

@@ -360,7 +360,8 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     const { tunnelMs, clientSendMs } = this.ports.timeouts;
     const moved = up + down;
     const unsent = unsentOf(client);
-    if (moved !== tunnel.seen || unsent < tunnel.unsent) {
+    // More than before is the next write: the one before it was taken.
+    if (moved !== tunnel.seen || unsent !== tunnel.unsent) {
       this.ports.transport.registry.read(connection);
       tunnel.silent = 0;
     } else tunnel.silent++;
