@@ -13,6 +13,7 @@ export interface EntrancePorts {
   readonly guard: Guard;
   readonly http1: Acceptor;
   readonly http2: Acceptor;
+  readonly ticketKeys: (() => Buffer) | undefined;
 }
 
 /** What `DoorCounts` of all doors add up to. */
@@ -93,7 +94,7 @@ export class Entrances {
   }
 
   async #open(settings: ListenerSettings): Promise<Entrance> {
-    const { proxies, guard, http1, http2 } = this.#ports;
+    const { proxies, guard, http1, http2, ticketKeys } = this.#ports;
     const tcp = settings.group === null ? null : { proxy: this.#tcpProxy(settings.group) };
     const acceptors: Acceptors = tcp === null ? { http1, http2 } : { tcp: { accept: (socket, client, head) => tcp.proxy.accept(socket, client, head) } };
     const { clock, log } = proxies;
@@ -105,6 +106,7 @@ export class Entrances {
         return proxies.timeouts;
       },
       acceptors,
+      ticketKeys,
     });
     return { door, settings, tcp };
   }

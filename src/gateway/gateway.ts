@@ -41,6 +41,8 @@ export interface GatewayPorts {
   /** Stopped when the gateway closes. */
   readonly sampler: { sample(): LoadSample; stop(): void };
   readonly fetch: typeof globalThis.fetch;
+  /** What tickets of TLS sessions are sealed with now; absent: each listener has keys of its own. */
+  readonly ticketKeys?: () => Buffer;
   /** Reads the configuration again, for operators; null: there is none. */
   readonly reload: (() => Promise<void>) | null;
   /** null: connection tiers are not served, and routes that lead to one are refused. */
@@ -146,7 +148,7 @@ export class Gateway {
     });
     this.#http2 = new Http2Proxy(this.#http1.house);
     this.operations = new Operations(this, ports.reload);
-    this.entrances = new Entrances({ proxies: proxyPorts, guard: this.guard, http1: this.#http1, http2: this.#http2 });
+    this.entrances = new Entrances({ proxies: proxyPorts, guard: this.guard, http1: this.#http1, http2: this.#http2, ticketKeys: ports.ticketKeys });
   }
 
   /** Resolves once everything listens and the node has joined its fleet. Where something cannot be had nothing is left behind. */
