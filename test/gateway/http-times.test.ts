@@ -96,7 +96,7 @@ test('a client that takes nothing of what waits for it is cut', async (context) 
 
 test('a client that reads slowly is not cut, however long one write to it takes', async (context) => {
   const body = 'x'.repeat(16_000_000);
-  const { open } = await stage(context, [], { group: { fallback: { status: 200, contentType: 'text/plain', body } }, timeouts: { clientSendMs: 600 } });
+  const { open } = await stage(context, [], { group: { fallback: { status: 200, contentType: 'text/plain', body } }, timeouts: { clientSendMs: 1_000 } });
   const client = await open();
   const { socket } = client;
   socket.removeAllListeners('data');
@@ -109,7 +109,7 @@ test('a client that reads slowly is not cut, however long one write to it takes'
     setTimeout(() => socket.resume(), bytes.length / 6_000);
   });
   client.send(get('/'));
-  await until(() => got >= body.length || socket.destroyed, 'all of it');
+  while (got <= body.length && !socket.destroyed && performance.now() - began < 20_000) await sleep(20);
   assert.ok(got > body.length, `${got} bytes`);
   assert.ok(performance.now() - began > 1_800, 'it took long enough');
 });
