@@ -16,7 +16,7 @@ export const errorCodes = {
   EVENKEEL_UNKNOWN_UPSTREAM: 'No upstream of that name is in the group. The message lists those that are.',
   EVENKEEL_UNKNOWN_GROUP: 'The gateway has no group of that name. The message lists those that it has.',
   EVENKEEL_CANNOT_MOVE: 'The WebSocket cannot be moved to another upstream now. The message says why.',
-  EVENKEEL_EMPTIED: 'The node was emptied and its servers do not listen any more. Start its process anew.',
+  EVENKEEL_EMPTIED: 'The node, or the gateway, was emptied and does not listen any more. Start its process anew.',
   EVENKEEL_CONNECTION_ENDED: 'The connection was told to go and its sending side is closed. What was written after that was not sent.',
   EVENKEEL_TOO_MANY_CLIENTS: 'The file limit of the machine does not allow that many clients. The message names the number that fits.',
   EVENKEEL_UPSTREAM_UNREACHABLE: 'A connection from the gateway to an upstream could not be made; the message says to which, and why.',

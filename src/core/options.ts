@@ -49,20 +49,60 @@ export interface RebalanceOptions {
 }
 
 export const rebalanceSchema: z.ZodType<RebalanceOptions> = z.strictObject({
-  start: z.number().min(0.001).max(10).optional(),
-  stop: z.number().min(0).max(10).optional(),
-  pacePerS: perS.nullable().optional(),
-  withinMs: ms.min(1_000).optional(),
-  stepOut: z.union([z.boolean(), z.literal('try')]).optional(),
-  minInRotation: fraction.optional(),
-  trialMs: ms.min(1_000).optional(),
-  balanceBy: z.enum(['connections', 'load']).optional(),
-  slowStartMs: ms.optional(),
-  movesPerConnection: z.number().positive().max(1000).nullable().optional(),
-  stableMs: ms.optional(),
-  afterDrainMs: ms.optional(),
-  strainDelayMs: z.number().positive().max(60_000).optional(),
-  strainHandshakeMs: z.number().positive().max(60_000).optional(),
+  start: z
+    .number()
+    .min(0.001)
+    .max(10)
+    .optional()
+    .describe(
+      "Begin when a node exceeds its target by this. Less is not worth a reconnect; by load unevenness shows, and mends, earlier. Default: 0.1; 0.05 with `balanceBy: 'load'`.",
+    ),
+  stop: z.number().min(0).max(10).optional().describe('Go on until every node is within this. Default: 0.02, or `start` if that is less.'),
+  pacePerS: perS
+    .nullable()
+    .optional()
+    .describe(
+      'Moves per second for the whole fleet. `null`: what moves the excess within `withinMs`, at least 10/s, at most 500/s per receiver. Never more than half of what receivers admit. Default: `null`.',
+    ),
+  withinMs: ms.min(1_000).optional().describe('Time in which a plan moves the excess, while receivers bear it. Default: 30,000.'),
+  stepOut: z
+    .union([z.boolean(), z.literal('try')])
+    .optional()
+    .describe(
+      "Whether full nodes leave the balancer's rotation while they shed. Off, because some balancers cut the connections of an unhealthy target; `true`: you vouch for yours; `'try'`: find out in a quiet moment (three nodes or more). Default: `false`.",
+    ),
+  minInRotation: fraction.optional().describe('Part of the nodes and of the capacity that stays in rotation; never fewer than two nodes. Default: 0.5.'),
+  trialMs: ms
+    .min(1_000)
+    .optional()
+    .describe("How long the trial of `stepOut: 'try'` lasts: three checks of a slow balancer (30 s apart is the AWS default). Default: 60,000."),
+  balanceBy: z.enum(['connections', 'load']).optional().describe('What is evened out. Default: `connections`.'),
+  slowStartMs: ms.optional().describe("Ramp of a fresh node's weight, from a tenth up. Off: the pace protects it already. Default: 0."),
+  movesPerConnection: z
+    .number()
+    .positive()
+    .max(1000)
+    .nullable()
+    .optional()
+    .describe(
+      'Moves of the whole fleet per connection, on average, that may be used up; one per connection and hour comes back. Bounds everything but drains, whatever goes wrong. `null`: no limit. Default: 5.',
+    ),
+  stableMs: ms.optional().describe('Membership must have been the same for this long. Default: 5,000.'),
+  afterDrainMs: ms.optional().describe('Rebalancing waits this long after a drain: a roll-out is not over between two nodes. Default: 120,000.'),
+  strainDelayMs: z
+    .number()
+    .positive()
+    .max(60_000)
+    .optional()
+    .describe('A receiver whose event loop is later than this suffers and halves the pace, once per 15 s. Default: 250.'),
+  strainHandshakeMs: z
+    .number()
+    .positive()
+    .max(60_000)
+    .optional()
+    .describe(
+      'The same for the time from accept to the first request of HTTP/2 connections and WebSockets; HTTP/1.1 and TCP clients may open connections in advance. Default: 2,000.',
+    ),
 });
 
 export function coordinationPolicy(options: RebalanceOptions): CoordinationPolicy {
@@ -107,11 +147,22 @@ export interface LifetimeOptions {
 }
 
 export const lifetimeSchema: z.ZodType<LifetimeOptions> = z.strictObject({
-  maxRequests: z.number().int().min(0).max(1_000_000_000).optional(),
-  maxRequestsJitter: fraction.optional(),
-  maxAgeMs: ms.optional(),
-  maxAgeJitter: fraction.optional(),
-  idleMs: ms.min(1_000).optional(),
+  maxRequests: z
+    .number()
+    .int()
+    .min(0)
+    .max(1_000_000_000)
+    .optional()
+    .describe('Requests after which an HTTP connection ends, with the response that reaches it. 0: no limit. Default: 0.'),
+  maxRequestsJitter: fraction.optional().describe('Part by which `maxRequests` varies downwards per connection. 0: exactly that many. Default: 0.'),
+  maxAgeMs: ms.optional().describe('Age after which a connection of any protocol ends; HTTP/1.1 with its next response. 0: no limit. Default: 0.'),
+  maxAgeJitter: fraction.optional().describe('Part by which `maxAgeMs` varies up and down, so that what began together does not end together. Default: 0.1.'),
+  idleMs: ms
+    .min(1_000)
+    .optional()
+    .describe(
+      "Idle time after which an HTTP connection ends: longer than the 60 s of common balancers. It becomes the server's `keepAliveTimeout`. Default: 75,000.",
+    ),
 });
 
 export function lifetimePolicy(options: LifetimeOptions): LifetimePolicy {
@@ -133,7 +184,15 @@ export interface DrainOptions {
   readonly settleMs?: number | undefined;
 }
 
-export const drainSchema: z.ZodType<DrainOptions> = z.strictObject({ deadlineMs: ms.optional(), noticeMs: ms.optional(), settleMs: ms.optional() });
+export const drainSchema: z.ZodType<DrainOptions> = z.strictObject({
+  deadlineMs: ms.optional().describe('From the signal to the last cut: what Kubernetes gives. Default: 30,000.'),
+  noticeMs: ms.optional().describe('Wait after readiness goes off, so that balancers notice. Default: 5,000, or a sixth of the deadline if that is less.'),
+  settleMs: ms
+    .optional()
+    .describe(
+      'Part of the deadline kept for the last goodbyes. `noticeMs + settleMs` must not exceed `deadlineMs`. Default: 5,000, or a sixth of the deadline if that is less.',
+    ),
+});
 
 export function drainPolicy(options: DrainOptions): DrainPolicy {
   const deadlineMs = options.deadlineMs ?? 30_000;

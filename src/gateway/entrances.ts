@@ -13,6 +13,7 @@ export interface EntrancePorts {
   readonly guard: Guard;
   readonly http1: Acceptor;
   readonly http2: Acceptor;
+  readonly ticketKeys: (() => Buffer) | undefined;
 }
 
 /** What `DoorCounts` of all doors add up to. */
@@ -31,6 +32,8 @@ export class Entrances {
   readonly #proxies = new Set<TcpProxy>();
   /** Doors that stopped listening; what was on its way through them goes on. */
   readonly #stopped: Entrance[] = [];
+  /** From then on nothing listens, whatever is asked for. */
+  isStopped = false;
 
   constructor(ports: EntrancePorts) {
     this.#ports = ports;
@@ -64,6 +67,7 @@ export class Entrances {
         if (known === undefined) opened.push(entrance);
         next.set(key, entrance);
       }
+      if (this.isStopped) throw new EvenkeelError('EVENKEEL_EMPTIED', 'the gateway must serve to take listeners over, it stopped listening meanwhile');
       this.#update(wanted, next);
     } catch (error) {
       for (const { door } of opened) door.close();
@@ -79,16 +83,18 @@ export class Entrances {
 
   /** Stops listening. What is open goes on. */
   stop(): void {
+    this.isStopped = true;
     for (const { door } of this.#entrances.values()) door.stop();
   }
 
   close(): void {
+    this.isStopped = true;
     for (const { door } of [...this.#entrances.values(), ...this.#stopped]) door.close();
     for (const proxy of this.#proxies) proxy.close();
   }
 
   async #open(settings: ListenerSettings): Promise<Entrance> {
-    const { proxies, guard, http1, http2 } = this.#ports;
+    const { proxies, guard, http1, http2, ticketKeys } = this.#ports;
     const tcp = settings.group === null ? null : { proxy: this.#tcpProxy(settings.group) };
     const acceptors: Acceptors = tcp === null ? { http1, http2 } : { tcp: { accept: (socket, client, head) => tcp.proxy.accept(socket, client, head) } };
     const { clock, log } = proxies;
@@ -100,6 +106,7 @@ export class Entrances {
         return proxies.timeouts;
       },
       acceptors,
+      ticketKeys,
     });
     return { door, settings, tcp };
   }
@@ -123,7 +130,11 @@ export class Entrances {
 
   #regroup(entrance: Entrance | undefined, settings: ListenerSettings): void {
     if (entrance === undefined) return;
-    if (entrance.tcp !== null && settings.group !== null && settings.group !== entrance.settings.group) entrance.tcp.proxy = this.#tcpProxy(settings.group);
+    if (entrance.tcp !== null && settings.group !== null && settings.group !== entrance.settings.group) {
+      const { proxy } = entrance.tcp;
+      proxy.runDry(() => this.#proxies.delete(proxy));
+      entrance.tcp.proxy = this.#tcpProxy(settings.group);
+    }
     entrance.settings = settings;
   }
 

@@ -41,6 +41,8 @@ export interface GatewayPorts {
   /** Stopped when the gateway closes. */
   readonly sampler: { sample(): LoadSample; stop(): void };
   readonly fetch: typeof globalThis.fetch;
+  /** What tickets of TLS sessions are sealed with now; absent: each listener has keys of its own. */
+  readonly ticketKeys?: () => Buffer;
   /** Reads the configuration again, for operators; null: there is none. */
   readonly reload: (() => Promise<void>) | null;
   /** null: connection tiers are not served, and routes that lead to one are refused. */
@@ -82,6 +84,8 @@ export class Gateway {
   #zoneSerial: number;
   #closed: Promise<void> | null = null;
   #drained: Promise<void> | null = null;
+  /** The reloads that were asked for so far. */
+  #reloading: Promise<void> = Promise.resolve();
 
   private constructor(settings: GatewaySettings, ports: GatewayPorts) {
     const { clock, random, log, incarnation, sampler, fetch } = ports;
@@ -134,7 +138,7 @@ export class Gateway {
     });
     this.#http2 = new Http2Proxy(this.#http1.house);
     this.operations = new Operations(this, ports.reload);
-    this.entrances = new Entrances({ proxies: proxyPorts, guard: this.guard, http1: this.#http1, http2: this.#http2 });
+    this.entrances = new Entrances({ proxies: proxyPorts, guard: this.guard, http1: this.#http1, http2: this.#http2, ticketKeys: ports.ticketKeys });
   }
 
   /** Resolves once everything listens and the node has joined its fleet. Where something cannot be had nothing is left behind. */
@@ -166,34 +170,15 @@ export class Gateway {
   }
 
   /**
-   * Takes another configuration over. Rejects, and changes nothing, where a listener or a group of it cannot be had. What holds
-   * for the life of a process (the node, its engine, the addresses of admin and DNS) stays, and the log says so.
+   * Takes another configuration over. Rejects, and changes nothing, where a listener or a group of it cannot be had, or the gateway
+   * drains or is closed. What holds for the life of a process (the node, its engine, the addresses of admin and DNS) stays, and the
+   * log says so. Several at once are taken one after the other.
    */
-  async reload(settings: GatewaySettings): Promise<void> {
-    checkTiers(this.#settings, settings);
-    const { log } = this.#ports;
-    const before = this.#settings;
-    const fresh = new Map<string, GroupHandle>();
-    try {
-      for (const [name, group] of settings.groups) if (!this.#groups.has(name)) fresh.set(name, this.#openGroup(group));
-      this.#updateGroups(settings);
-      await this.entrances.follow(settings.listeners);
-    } catch (error) {
-      for (const group of fresh.values()) group.close();
-      this.#updateGroups(before);
-      throw error;
-    }
-    this.#settings = settings;
-    this.guard.update(settings.limits);
-    for (const [name, group] of fresh) this.#groups.set(name, group);
-    this.router.replace(settings.routes, this.#groups);
-    for (const [name, group] of this.#groups) {
-      if (settings.groups.has(name)) continue;
-      this.#groups.delete(name);
-      this.#letGo(group);
-    }
-    for (const what of whatStays(before, settings)) log.warn({ what }, `${what} changed: it holds from the next start of a process`);
-    log.info({ groups: settings.groups.size, listeners: settings.listeners.length, routes: settings.routes.length }, 'the configuration was reloaded');
+  reload(settings: GatewaySettings): Promise<void> {
+    const turn = this.#reloading.then(() => this.#takeOver(settings));
+    // What becomes of it is for its caller; the next one comes in any case.
+    this.#reloading = turn.catch(() => {});
+    return turn;
   }
 
   /**
@@ -237,6 +222,40 @@ export class Gateway {
           };
     if (zone !== null) this.#dns = await openDnsServer({ clock, log, zone });
     await this.node.start();
+  }
+
+  async #takeOver(settings: GatewaySettings): Promise<void> {
+    this.#checkServing();
+    checkTiers(this.#settings, settings);
+    const { log } = this.#ports;
+    const before = this.#settings;
+    const fresh = new Map<string, GroupHandle>();
+    try {
+      for (const [name, group] of settings.groups) if (!this.#groups.has(name)) fresh.set(name, this.#openGroup(group));
+      this.#updateGroups(settings);
+      await this.entrances.follow(settings.listeners);
+    } catch (error) {
+      for (const group of fresh.values()) group.close();
+      this.#updateGroups(before);
+      throw error;
+    }
+    this.#settings = settings;
+    this.guard.update(settings.limits);
+    for (const [name, group] of fresh) this.#groups.set(name, group);
+    this.router.replace(settings.routes, this.#groups);
+    for (const [name, group] of this.#groups) {
+      if (settings.groups.has(name)) continue;
+      this.#groups.delete(name);
+      this.#letGo(group);
+    }
+    for (const what of whatStays(before, settings)) log.warn({ what }, `${what} changed: it holds from the next start of a process`);
+    log.info({ groups: settings.groups.size, listeners: settings.listeners.length, routes: settings.routes.length }, 'the configuration was reloaded');
+  }
+
+  #checkServing(): void {
+    const isClosed = this.#closed !== null || this.entrances.isStopped;
+    if (!isClosed && (this.#drained === null || this.node.state === 'up')) return;
+    throw new EvenkeelError('EVENKEEL_EMPTIED', `the gateway must serve to take a configuration over, it ${isClosed ? 'is closed' : 'drains'}`);
   }
 
   /** Out of rotation also while no server behind takes anything: another gateway may have one that does. */

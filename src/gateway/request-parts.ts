@@ -22,9 +22,27 @@ export function pathMatches(prefix: string, path: string): boolean {
  * segments resolved. Else `/public/../admin` or `/%61dmin` would get round the route of `/admin`.
  */
 export function routingPath(target: string): string {
-  const end = target.search(/[?#]/);
-  const path = target.startsWith('/') ? (end === -1 ? target : target.slice(0, end)) : pathOfAbsolute(target, end);
+  const path = writtenPath(target);
   return /%|\\|\/[./]/.test(path) ? resolved(path) : path;
+}
+
+/**
+ * What of a target follows the prefix of the route that it matched, with its query. Cut off where the route saw the prefix: else
+ * `/x/../assign/room` would lead to another path than the one that let it in. As it is written, where that says the same.
+ */
+export function targetBeyond(prefix: string, target: string): string {
+  const cut = prefix.endsWith('/') ? prefix.length - 1 : prefix.length;
+  const path = writtenPath(target);
+  const rest = path.slice(cut);
+  const isPlain = pathMatches(prefix, path) && (rest === '' || resolved(rest) === decoded(rest));
+  const beyond = isPlain ? rest : encoded(routingPath(target).slice(cut));
+  const query = target.search(/[?#]/);
+  return `${beyond.startsWith('/') ? '' : '/'}${beyond}${query === -1 ? '' : target.slice(query)}`;
+}
+
+function writtenPath(target: string): string {
+  const end = target.search(/[?#]/);
+  return target.startsWith('/') ? (end === -1 ? target : target.slice(0, end)) : pathOfAbsolute(target, end);
 }
 
 /** `http://host/path`; anything else, such as `*`, has no path that a route could name. */
@@ -34,10 +52,16 @@ function pathOfAbsolute(target: string, end: number): string {
   return match[1] ?? '/';
 }
 
+/** Each character stands for a byte. */
+const decoded = (path: string): string => path.replaceAll(/%([\da-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+
+/** What `decoded` reads, as it may stand in a target. */
+const encoded = (path: string): string =>
+  path.replaceAll(/[^\w\-.~!$&'()*+,;=:@/]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+
 function resolved(path: string): string {
-  const read = path.replaceAll(/%([\da-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))).replaceAll('\\', '/');
   const kept: string[] = [];
-  const segments = read.split('/');
+  const segments = decoded(path).replaceAll('\\', '/').split('/');
   for (const [i, segment] of segments.entries()) {
     const isLast = i === segments.length - 1;
     if (segment === '..') kept.pop();

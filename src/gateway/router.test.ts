@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { seeded, type Random } from '../core/random.ts';
 import { gatewaySettings } from './config/index.ts';
 import type { ClientFacts, Group, RequestFacts, Upstream } from './ports.ts';
-import { cookieOf, queryOf, routingPath, spread } from './request-parts.ts';
+import { cookieOf, pathMatches, queryOf, routingPath, spread, targetBeyond } from './request-parts.ts';
 import { GatewayRouter } from './router.ts';
 
 const request = (target: string, host = '', headers: Record<string, string> = {}): RequestFacts => ({
@@ -176,6 +176,38 @@ test('what clients send as cookies and queries is read without harm', () => {
   assert.equal(queryOf('/?a&b=', 'a'), null);
   assert.equal(queryOf('/?&&a=1', 'a'), '1');
   assert.equal(queryOf('/a=1', 'a'), null);
+});
+
+test('what lies beyond the prefix of a route is cut off the path that the route saw', () => {
+  for (const [target, beyond] of [
+    ['/assign/chat?room=1', '/chat?room=1'],
+    ['/assign', '/'],
+    ['/assign?x=/../y', '/?x=/../y'],
+    ['/assign/a%2Fb%20c', '/a%2Fb%20c'],
+    ['/a/../assign/room', '/room'],
+    ['/%61ssign/ro%6Fm?y', '/room?y'],
+    ['/assign/../assign/x', '/x'],
+    ['/assign/%2e%2e/assign/%C3%BC', '/%C3%BC'],
+    ['/assign/x\\..\\y', '/y'],
+    ['//assign//a', '/a'],
+    ['/x/%2E./assign/100%25', '/100%25'],
+    ['/x/..%2fassign/a%3Fb', '/a%3Fb'],
+  ])
+    assert.equal(targetBeyond('/assign', target), beyond, target);
+  const random = seeded(7);
+  const parts = ['/', '/', 'assign', 'a', '.', '..', '%2e', '%2F', '%5c', '\\', '%61', '%25', '%2', '~', '%ff'];
+  let matched = 0;
+  for (let n = 0; n < 20_000; n++) {
+    let target = '/';
+    for (let length = random.next() * 8; length > 0; length--) target += parts[Math.floor(random.next() * parts.length)];
+    for (const prefix of ['/assign', '/a/', '/', '']) {
+      if (!pathMatches(prefix, routingPath(target))) continue;
+      matched++;
+      const want = routingPath(target).slice(prefix.endsWith('/') ? prefix.length - 1 : prefix.length);
+      assert.equal(routingPath(targetBeyond(prefix, target)), want === '' ? '/' : want, `${prefix} of ${target}`);
+    }
+  }
+  assert.ok(matched > 10_000, `${matched}`);
 });
 
 test('keys spread evenly', () => {

@@ -78,33 +78,81 @@ const name = z
   .regex(/^[\w.:@-]+$/, 'letters, digits and . : @ _ - only');
 
 const limitsSchema: z.ZodType<NodeLimits> = z.strictObject({
-  goodbyesPerS: positive.optional(),
-  admissionPerS: positive.optional(),
-  perAddressPerS: positive.nullable().optional(),
-  pingMs: positive.min(10).optional(),
-  deadMs: positive.min(10).optional(),
-  lingerMs: z.number().min(0).max(60_000).optional(),
-  goodbyeMs: positive.optional(),
-  connections: positive.optional(),
-  cpu: positive.optional(),
-  eventLoopDelayMs: positive.optional(),
+  goodbyesPerS: positive
+    .optional()
+    .describe(
+      'Most goodbyes per second on this node, for all reasons; drains come first. `maxRequests` and the settle time of a drain do not wait for it. Default: 500.',
+    ),
+  admissionPerS: positive
+    .optional()
+    .describe(
+      'New connections per second that the node can admit; receivers are given at most half of it. Sessions beyond it are told when to come back. Default: 1,000.',
+    ),
+  perAddressPerS: positive
+    .nullable()
+    .optional()
+    .describe(
+      'Handshakes of sessions from one address (IPv6: its first 64 bits); who asks more often is refused with 503 and `Retry-After`. `null`: no limit, because a balancer may hide the addresses. Default: `null`.',
+    ),
+  pingMs: positive.min(10).optional().describe('A WebSocket or HTTP/2 client is probed this often. Default: 30,000.'),
+  deadMs: positive.min(10).optional().describe('A client that answered nothing for this long is dead: three probes. Default: 3 × `pingMs`.'),
+  lingerMs: z
+    .number()
+    .min(0)
+    .max(60_000)
+    .optional()
+    .describe('After the last response of a connection the server reads on for this long, so that the client is not reset. Default: 2,000.'),
+  goodbyeMs: positive.optional().describe('A WebSocket or TCP client that was told to go has this long. Default: 10,000.'),
+  connections: positive
+    .optional()
+    .describe('Connections at which the node counts as full in its load score: above that Node servers feel it. Default: 10,000.'),
+  cpu: positive.optional().describe('CPU that it should use on average, for the load score. Default: 0.7.'),
+  eventLoopDelayMs: positive.optional().describe('Event-loop delay that it should not exceed, for the load score. Default: 50.'),
 });
 
 /** The shape, for options that add to it (the library's, the gateway's). */
 export const nodeShape: Record<keyof NodeOptions, z.ZodType> = {
-  fleet: name.optional(),
-  id: name.optional(),
-  address: z.string().min(1).max(engineLimits.nameChars).optional(),
-  version: z.string().min(1).max(200).optional(),
-  capacity: z.number().positive().max(1_000_000).optional(),
-  rebalance: rebalanceSchema.optional(),
-  lifetime: lifetimeSchema.optional(),
-  drain: drainSchema.optional(),
-  limits: limitsSchema.optional(),
-  load: z.custom<() => number>((value) => typeof value === 'function', 'it must be a function that returns a number').optional(),
-  balancerIdleMs: z.number().min(0).max(86_400_000).optional(),
-  lateMessages: z.enum(['discard', 'deliver']).optional(),
-  halfClose: z.boolean().optional(),
+  fleet: name.optional().describe('Name that the nodes of a fleet share. Default: `default`.'),
+  id: name.optional().describe('Stable name of this node in its fleet. Two live nodes must not share one. Default: host name `:` process id.'),
+  address: z
+    .string()
+    .min(1)
+    .max(engineLimits.nameChars)
+    .optional()
+    .describe('Where clients reach this node; for people, and for clients that can be told. Default: host name.'),
+  version: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe('Version of your application. While versions differ only drains move connections, because a roll-out is under way. Default: `0`.'),
+  capacity: z.number().positive().max(1_000_000).optional().describe('How much of the whole the node should carry, relative to the others. Default: 1.'),
+  rebalance: rebalanceSchema.optional().describe('How the fleet is evened out.'),
+  lifetime: lifetimeSchema.optional().describe('When connections end by themselves.'),
+  drain: drainSchema.optional().describe('How the node is emptied.'),
+  limits: limitsSchema.optional().describe('What the node bears, and how long clients may take.'),
+  load: z
+    .custom<() => number>((value) => typeof value === 'function', 'it must be a function that returns a number')
+    .optional()
+    .describe(
+      "The node's load in a unit of your own. All nodes of a fleet must use the same. Read once a second and more: keep it cheap. Default: the largest of connections, CPU and event-loop delay over their `limits`.",
+    ),
+  balancerIdleMs: z
+    .number()
+    .min(0)
+    .max(86_400_000)
+    .optional()
+    .describe(
+      'Idle time of the balancer in front. A warning at start says when `lifetime.idleMs` is not longer: expect 502s then. 60 s is what common balancers have. Default: 60,000.',
+    ),
+  lateMessages: z
+    .enum(['discard', 'deliver'])
+    .optional()
+    .describe('WebSocket messages that arrive after our close: a client that was told sends them again. Default: `discard`.'),
+  halfClose: z
+    .boolean()
+    .optional()
+    .describe('TCP: half-close when a client does not go by itself. Off, because some balancers take it for a close. Default: `false`.'),
 };
 
 /** The options with nothing left open. */

@@ -65,6 +65,15 @@ test('the keys of the node are the options of the library, but for its function'
   );
 });
 
+test('an editor tells of each key of the node what the page of the options does', () => {
+  const told = new Map(rowsOf(sectionsOf(read('docs/reference/options.md')), 'option').map((row) => [codeIn(row[0])[0], row]));
+  for (const { path, description } of all.filter(isOfTheNode)) {
+    const row = told.get(path.slice('node.'.length));
+    const wanted = row === undefined ? /^[A-Z].*\.$/.exec(description ?? '')?.[0] : `${row[4].replace(/ See \[.*$/, '')} Default: ${row[2]}.`;
+    assert.equal(description ?? 'nothing', wanted, path);
+  }
+});
+
 describe('every example is valid', () => {
   const examples = [...page.matchAll(/^```yaml\n([^]*?)^```/gm)].map((match) => match[1]);
   for (const [i, text] of examples.entries()) test(`number ${i + 1}`, () => void readGatewayText(text, { name: 'example', folder: '.' }));

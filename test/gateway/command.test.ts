@@ -7,6 +7,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { writeFileSync } from 'node:fs';
 import { describe, test, type TestContext } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { request } from 'undici';
 import { WebSocket } from 'ws';
 import { freePorts } from '../../src/cli/demo/free-port.ts';
@@ -246,6 +247,32 @@ test('TLS: curl checks the certificate, servers learn that it was HTTPS', { skip
   const { stdout } = await run('curl', ['-s', '--cacert', join(gateway.folder, 'cert.pem'), url]);
   assert.equal((JSON.parse(stdout) as Told).headers['x-forwarded-proto'], 'https');
   assert.equal((await run('curl', ['-s', url])).code, 60);
+});
+
+test('TLS sessions are taken up again by any of the processes, and by those that take over', { timeout: 40_000 }, async (t) => {
+  const a = await httpBackend(t, 'a');
+  const tls = { cert: 'cert.pem', key: 'key.pem' };
+  const files = { 'cert.pem': cert, 'key.pem': key };
+  const gateway = await start(t, { listeners: [{ listen: 'localhost:0', tls }], groups: { web: to(a) } }, { files, args: ['--workers', '2'] });
+  const handshake = async (session: Buffer | null = null): Promise<{ reused: boolean; ticket: Buffer | null }> => {
+    const socket = connectTls({ host: 'localhost', port: gateway.port(), ca: cert, ...(session === null ? {} : { session }) });
+    socket.on('error', () => {});
+    socket.resume();
+    const ticketed = new Promise<Buffer>((resolve) => void socket.once('session', resolve));
+    await once(socket, 'secureConnect');
+    const reused = socket.isSessionReused();
+    // Who takes one up gets no other.
+    const ticket = reused ? null : await ticketed;
+    socket.destroy();
+    return { reused, ticket };
+  };
+  const { ticket } = await handshake();
+  const reused = async (): Promise<number> => (await Promise.all(Array.from({ length: 40 }, () => handshake(ticket)))).filter(({ reused }) => reused).length;
+  assert.equal(await reused(), 40);
+  const before = descendants(gateway.pid);
+  gateway.signal('SIGUSR2');
+  await eventually(() => before.every((pid) => !descendants(gateway.pid).includes(pid)), 15_000, 'others have taken over');
+  assert.equal(await reused(), 40);
 });
 
 test('HTTP/2: with prior knowledge and over TLS, bodies up and answers of unknown length down', { skip: lacks('curl') || lacks('h2load') }, async (t) => {

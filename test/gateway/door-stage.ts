@@ -18,6 +18,7 @@ export interface StageOptions {
   readonly limits?: Partial<GuardSettings>;
   readonly timeouts?: Partial<Timeouts>;
   readonly http2?: boolean;
+  readonly ticketKeys?: () => Buffer;
 }
 
 export interface DoorStage extends AsyncDisposable {
@@ -28,7 +29,7 @@ export interface DoorStage extends AsyncDisposable {
   readonly taken: readonly Taken[];
 }
 
-export async function doorStage({ settings, limits, timeouts, http2 = true }: StageOptions = {}): Promise<DoorStage> {
+export async function doorStage({ settings, limits, timeouts, http2 = true, ticketKeys }: StageOptions = {}): Promise<DoorStage> {
   const taken: Taken[] = [];
   const sockets = new Set<Socket>();
   const guard = new Guard({ connections: 10_000, perAddress: null, perAddressPerS: null, ...limits }, realClock);
@@ -58,6 +59,7 @@ export async function doorStage({ settings, limits, timeouts, http2 = true }: St
     guard,
     timeouts: { handshakeMs: 2_000, clientIdleMs: 5_000, ...timeouts },
     acceptors: where.protocol === 'tcp' ? { tcp } : { http1: acceptors.http1, http2: http2 ? acceptors.http2 : null },
+    ticketKeys,
   });
   return {
     door,

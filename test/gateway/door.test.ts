@@ -1,6 +1,7 @@
 // The door with real peers: curl, openssl and Node as clients, HAProxy in front with the PROXY header, raw sockets for whatever
 // no decent program sends.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
@@ -10,7 +11,7 @@ import { proxyHeader } from '../../src/gateway/proxy-protocol/write.ts';
 import { realRandom } from '../../src/host/random.ts';
 import { eventually } from '../cli/command.ts';
 import { until } from '../transports/fixture.ts';
-import { doorStage, type Taken } from './door-stage.ts';
+import { doorStage, type DoorStage, type Taken } from './door-stage.ts';
 import { ask } from './fixture.ts';
 import { makeCertificate, missing, run, startHaproxy } from './peers.ts';
 
@@ -227,6 +228,33 @@ describe('TLS at the door', { timeout: 20_000, skip: missing('openssl', 'curl') 
       message: /^listener 127\.0\.0\.1:0 \(http\): tls\.certificate must be a certificate with its own key, in PEM, got /,
     });
     assert.equal(await subjectFor(stage.port, '-servername', 'example.org'), 'fresh.test');
+  });
+
+  test('takes sessions of another door up that has the same keys, also behind a reload, until both have others', async () => {
+    let keys = randomBytes(48);
+    const settings = { tls };
+    const ticketKeys = (): Buffer => keys;
+    await using one = await doorStage({ settings, ticketKeys });
+    await using two = await doorStage({ settings, ticketKeys });
+    const handshake = async ({ port }: DoorStage, session: Buffer | null = null): Promise<{ reused: boolean; ticket: Buffer | null }> => {
+      const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ...(session === null ? {} : { session }) });
+      socket.resume();
+      const ticketed = new Promise<Buffer>((resolve) => void socket.once('session', resolve));
+      await once(socket, 'secureConnect');
+      const reused = socket.isSessionReused();
+      // Who takes one up gets no other.
+      const ticket = reused ? null : await ticketed;
+      socket.destroy();
+      return { reused, ticket };
+    };
+    const { ticket } = await handshake(one);
+    assert.equal((await handshake(two, ticket)).reused, true);
+    two.door.update(two.door.settings);
+    assert.equal((await handshake(two, ticket)).reused, true);
+    keys = randomBytes(48);
+    const fresh = await handshake(two, ticket);
+    assert.equal(fresh.reused, false);
+    assert.equal((await handshake(one, fresh.ticket)).reused, true);
   });
 
   test('comes after the PROXY header, and serves TCP without ALPN', async () => {

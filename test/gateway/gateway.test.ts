@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { createServer as createHttp } from 'node:http';
 import { createServer, connect, type AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Agent, request } from 'undici';
 import { WebSocket } from 'ws';
 import { gatewaySettings, openGateway, type Gateway } from '../../src/gateway/index.ts';
@@ -171,6 +173,88 @@ test('a reload that cannot be had changes nothing', async (t) => {
   assert.equal((await get(portOf(gateway))).told.name, 'a');
 });
 
+test('of two reloads at once the later one holds, and each caller hears what became of its own', async (t) => {
+  const [a, b] = await Promise.all([httpBackend(t, 'a'), httpBackend(t, 'b')]);
+  const gateway = await open(t, { listeners: ['127.0.0.1:0'], groups: { web: to(a) } });
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  t.after(() => taken.close());
+  const { port } = taken.address() as AddressInfo;
+  const results = await Promise.allSettled([
+    gateway.reload(gatewaySettings({ listeners: ['127.0.0.1:0', 'localhost:0'], groups: { first: to(a) } })),
+    gateway.reload(gatewaySettings({ listeners: ['127.0.0.1:0', `127.0.0.1:${port}`], groups: { second: to(a) } })),
+    gateway.reload(gatewaySettings({ listeners: ['127.0.0.1:0'], groups: { third: to(b) } })),
+  ]);
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
+  assert.deepEqual([...gateway.groups.keys()], ['third']);
+  assert.equal(gateway.listening.length, 1);
+  assert.equal((await get(portOf(gateway))).told.name, 'b');
+});
+
+test('a gateway that drains or is closed takes no configuration over, and opens nothing', async (t) => {
+  const a = await httpBackend(t, 'a');
+  const one = { listeners: ['127.0.0.1:0'], groups: { web: to(a) } };
+  const two = gatewaySettings({ listeners: ['127.0.0.1:0', 'localhost:0'], groups: { web: to(a), new: to(a) }, routes: [{ group: 'web' }] });
+  const draining = await open(t, one);
+  const ws = new WebSocket(`ws://127.0.0.1:${portOf(draining)}/`);
+  await once(ws, 'open');
+  const drained = draining.drain();
+  await assert.rejects(draining.reload(two), { code: 'EVENKEEL_EMPTIED', message: /it drains$/ });
+  await drained;
+  await assert.rejects(draining.reload(two), { code: 'EVENKEEL_EMPTIED', message: /it is closed$/ });
+  assert.equal(draining.listening.length, 1);
+  const closing = await open(t, one);
+  // It begins before the end and is not over by then.
+  const begun = closing.reload(two);
+  await Promise.resolve();
+  const closed = closing.close();
+  await assert.rejects(begun, { code: 'EVENKEEL_EMPTIED' });
+  await closed;
+  await assert.rejects(closing.reload(two), { code: 'EVENKEEL_EMPTIED' });
+  assert.deepEqual([...closing.groups.keys()], ['web']);
+  assert.equal(closing.listening.length, 1);
+});
+
+test('groups that reloads took out are kept by nobody once their last connection is gone', { timeout: 60_000 }, async (t) => {
+  const [web, echo] = await Promise.all([httpBackend(t, 'web'), echoBackend(t, 'echo')]);
+  const gateway = await open(t, configuration('first'));
+  const refs: WeakRef<object>[] = [];
+  function configuration(name: string): object {
+    const listeners = ['127.0.0.1:0', { listen: 'localhost:0', protocol: 'tcp', group: `${name}-tcp` }];
+    const groups = { [name]: { ...to(web), maxActive: 100, websocket: { failover: true } }, [`${name}-tcp`]: to(echo) };
+    return { listeners, groups, routes: [{ path: '/low', group: name, priority: -1 }, { group: name }] };
+  }
+  for (let i = 0; i < 200; i++) {
+    await gateway.reload(gatewaySettings(configuration(`g${i}`)));
+    for (const group of gateway.groups.values()) refs.push(new WeakRef(group));
+    assert.equal((await get(portOf(gateway), '/low')).status, 200);
+    const ws = new WebSocket(`ws://127.0.0.1:${portOf(gateway)}/`);
+    await once(ws, 'open');
+    const socket = connect({ port: portOf(gateway, 1), host: 'localhost' });
+    socket.write('x');
+    await once(socket, 'data');
+    ws.terminate();
+    socket.destroy();
+  }
+  await gateway.reload(gatewaySettings(configuration('last')));
+  await until('all connections are gone', () => gateway.relay.count === 0 && gateway.entrances.tunnels === 0);
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const kept = (): number => refs.filter((ref) => ref.deref() !== undefined).length;
+  // What ends a second or five later still holds on to the last few.
+  await until(
+    'nobody knows them any more',
+    () => {
+      collect();
+      return kept() <= 2;
+    },
+    20_000,
+  ).catch(() => assert.fail(`${kept()} of ${refs.length} groups are kept`));
+});
+
 test('a listener that a reload takes away stops listening, and its connections go on', async (t) => {
   const a = await httpBackend(t, 'a');
   const gateway = await open(t, { listeners: ['127.0.0.1:0', 'localhost:0'], groups: { web: to(a) } });
@@ -182,4 +266,49 @@ test('a listener that a reload takes away stops listening, and its connections g
   ws.send('x');
   assert.equal(String((await once(ws, 'message'))[0]), 'a: x');
   ws.terminate();
+});
+
+test('WebSockets of a group that a reload took out are told to come back, and find the new routes', { timeout: 10_000 }, async (t) => {
+  const [a, b] = await Promise.all([httpBackend(t, 'a'), httpBackend(t, 'b')]);
+  for (const failover of [true, false]) {
+    const gateway = await open(t, { listeners: ['127.0.0.1:0'], groups: { old: { ...to(a), websocket: { failover } } } });
+    const url = `ws://127.0.0.1:${portOf(gateway)}/`;
+    const ws = new WebSocket(url);
+    await once(ws, 'open');
+    const closed = once(ws, 'close') as Promise<[number]>;
+    await gateway.reload(gatewaySettings({ listeners: ['127.0.0.1:0'], groups: { new: to(b) } }));
+    assert.equal((await closed)[0], 1012);
+    const back = new WebSocket(url);
+    await once(back, 'open');
+    back.send('hello');
+    assert.equal(String((await once(back, 'message'))[0]), 'b: hello');
+    back.terminate();
+    await until('nothing is left', () => gateway.relay.count === 0);
+  }
+});
+
+test('WebSockets that nobody can take over do not hold up the moves of other groups', { timeout: 10_000 }, async (t) => {
+  const [alone, one, two] = await Promise.all([httpBackend(t, 'alone'), httpBackend(t, 'one'), httpBackend(t, 'two')]);
+  const websocket = { failover: true };
+  const gateway = await open(t, {
+    listeners: ['127.0.0.1:0'],
+    groups: { stuck: { ...to(alone), websocket }, web: { ...to(one, two), websocket } },
+    routes: [{ path: '/stuck', group: 'stuck' }, { group: 'web' }],
+  });
+  const connected = async (path: string): Promise<WebSocket> => {
+    const ws = new WebSocket(`ws://127.0.0.1:${portOf(gateway)}${path}`);
+    t.after(() => ws.terminate());
+    await once(ws, 'open');
+    return ws;
+  };
+  const stuck = await Promise.all(Array.from({ length: 300 }, () => connected('/stuck')));
+  gateway.groups.get('stuck')?.drain(alone.address);
+  const ws = await connected('/');
+  const home = gateway.relay.list().find(({ group }) => group === 'web')?.upstream ?? '';
+  gateway.groups.get('web')?.drain(home);
+  await until('it moved', () => gateway.relay.list().some(({ group, upstream, stage }) => group === 'web' && stage === 'open' && upstream !== home), 2_000);
+  ws.send('hello');
+  assert.equal(String((await once(ws, 'message'))[0]), `${home === one.address ? 'two' : 'one'}: hello`);
+  stuck[0].send('hello');
+  assert.equal(String((await once(stuck[0], 'message'))[0]), 'alone: hello', 'better where it is than nowhere');
 });

@@ -92,6 +92,17 @@ test('100 Continue and 103 Early Hints are passed on; a client of HTTP/1.0 gets 
   assert.match(old.text, /^HTTP\/1\.1 200 OK\r\n/);
 });
 
+test('a 1xx answer that speaks of a body is passed on without, or the client would wait for it', async (context) => {
+  const hints = ['HTTP/1.1 103 Early Hints\r\nLink: a\r\nContent-Length: 5\r\n\r\n', 'HTTP/1.1 102 Processing\r\nTransfer-Encoding: chunked\r\n\r\n'];
+  const answer = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+  const upstream = await raw(context, (_, socket) => socket.write(hints.join('') + answer));
+  const { open } = await stage(context, [upstream.port]);
+  const client = await open();
+  client.send(get('/'));
+  await until(() => client.text.endsWith('ok'), 'the answer');
+  assert.equal(client.text, `HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n${answer}`);
+});
+
 test('an answer instead of 100 Continue ends the connection, for nobody knows whether the body comes', async (context) => {
   const upstream = await raw(context, (_, socket) => socket.write('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n'));
   const { open, settled } = await stage(context, [upstream.port]);

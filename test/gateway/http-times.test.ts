@@ -94,6 +94,26 @@ test('a client that takes nothing of what waits for it is cut', async (context) 
   assert.equal(group.upstreams[0].ends[0].outcome, 'aborted');
 });
 
+test('a client that reads slowly is not cut, however long one write to it takes', async (context) => {
+  const body = 'x'.repeat(16_000_000);
+  const { open } = await stage(context, [], { group: { fallback: { status: 200, contentType: 'text/plain', body } }, timeouts: { clientSendMs: 1_000 } });
+  const client = await open();
+  const { socket } = client;
+  socket.removeAllListeners('data');
+  let got = 0;
+  const began = performance.now();
+  socket.on('data', (bytes: Buffer) => {
+    got += bytes.length;
+    // About 6 MB a second, in steps.
+    socket.pause();
+    setTimeout(() => socket.resume(), bytes.length / 6_000);
+  });
+  client.send(get('/'));
+  while (got <= body.length && !socket.destroyed && performance.now() - began < 20_000) await sleep(20);
+  assert.ok(got > body.length, `${got} bytes`);
+  assert.ok(performance.now() - began > 1_800, 'it took long enough');
+});
+
 test('a connection to an upstream is kept for the next client, the last one first, and not for ever', async (context) => {
   const upstream = await raw(context, (_, socket) => void setTimeout(() => socket.write(ok('')), 20));
   const { open, proxy, dialled } = await stage(context, [upstream.port], { group: { keepAlive: { max: 2, idleMs: 500 } } });

@@ -5,13 +5,13 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { superviseGateway } from '../../src/cli/gateway/supervisor.ts';
-import { runWorker, type Opened } from '../../src/cli/gateway/worker.ts';
+import { runWorker, type Opened, type Place } from '../../src/cli/gateway/worker.ts';
 import { EvenkeelError } from '../../src/core/errors.ts';
 import { silentLog } from '../../src/core/log.ts';
 import { openDoor } from '../../src/gateway/door/door.ts';
 import { Guard } from '../../src/gateway/door/guard.ts';
 import { realClock } from '../../src/host/clock.ts';
-import { realRandom } from '../../src/host/random.ts';
+import { freshTicketKeys, realRandom } from '../../src/host/random.ts';
 import { listener } from './fixture.ts';
 
 export interface StubSettings {
@@ -23,7 +23,7 @@ export interface StubSettings {
   readonly broken: 'open' | 'reload' | 'no';
 }
 
-async function open(given: StubSettings, slot: number): Promise<Opened<StubSettings>> {
+async function open(given: StubSettings, { slot }: Place): Promise<Opened<StubSettings>> {
   let settings = given;
   if (settings.broken === 'open') throw new EvenkeelError('EVENKEEL_BAD_OPTION', 'broken must be no to open, got open');
   const sockets = new Set<Socket>();
@@ -97,6 +97,7 @@ async function main(path: string): Promise<void> {
       say,
       clock: realClock,
       random: realRandom,
+      freshTicketKeys,
     });
     process.exitCode = how === 'drained' ? 0 : 1;
   } catch (error) {

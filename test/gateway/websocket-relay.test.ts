@@ -127,6 +127,23 @@ test('an upstream that answers nothing in time is a 504, and one that answers no
   }
 });
 
+test('a 101 that speaks of a body is passed on without', async () => {
+  const odd = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', (data) => {
+      const key = /sec-websocket-key: (\S+)/i.exec(String(data))?.[1] ?? '';
+      const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+      socket.write(`HTTP/1.1 101 Yes\r\nContent-Length: 0\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+      socket.end(Buffer.from([0x88, 0]));
+    });
+  }).listen(0, '127.0.0.1');
+  await once(odd, 'listening');
+  await using stage = await RelayStage.open({ ports: [portOf(odd)] });
+  const answer = await handshake(stage.port);
+  odd.close();
+  assert.match(answer, /^HTTP\/1.1 101 Yes\r\nUpgrade: websocket\r\n/);
+});
+
 test('an answer that is no 101 is passed on with its body, and the connection ends', async () => {
   await using echo = await EchoUpstream.open({ refusal: { status: 403, body: 'not you' } });
   await using stage = await RelayStage.open({ ports: [echo.port] });

@@ -5,7 +5,7 @@ import { gatewayJsonSchema } from '../../gateway/config/index.ts';
 import type { GatewayFlags } from '../../gateway/config/flags.ts';
 import { realClock } from '../../host/clock.ts';
 import { logLevels, type LogLevel } from '../../host/log.ts';
-import { realRandom } from '../../host/random.ts';
+import { freshTicketKeys, realRandom } from '../../host/random.ts';
 import { readNodeOptions } from '../../node/options.ts';
 import { badFlag, oneOf, wholeNumber } from '../arguments.ts';
 import { readSettings, type Configuration, type ConfigurationSource, type ListeningFacts } from '../gateway/configuration.ts';
@@ -73,6 +73,7 @@ async function run(flags: Flags): Promise<void> {
     say: (line) => void process.stderr.write(`${line}\n`),
     clock: realClock,
     random: realRandom,
+    freshTicketKeys,
   });
   if (how === 'ended') process.exitCode = 1;
 }

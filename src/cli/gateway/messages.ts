@@ -3,7 +3,9 @@ import type { ErrorCode } from '../../core/errors.ts';
 
 export type ToWorker<S> =
   /** Open the gateway. `slot`: which of the workers that serve at a time it is, from 0. */
-  | { readonly kind: 'open'; readonly settings: S; readonly slot: number }
+  | { readonly kind: 'open'; readonly settings: S; readonly slot: number; readonly ticketKeys: Uint8Array }
+  /** Seal tickets of TLS sessions with these from now on. */
+  | { readonly kind: 'ticket-keys'; readonly ticketKeys: Uint8Array }
   | { readonly kind: 'reload'; readonly settings: S }
   /** Empty yourself, and end. `replaced`: others listen already, so stop accepting at once; else when balancers have noticed. */
   | { readonly kind: 'drain'; readonly replaced: boolean };

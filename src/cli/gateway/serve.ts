@@ -12,8 +12,8 @@ import { openTier } from '../../tier/tier.ts';
 import { readSettings, type Configuration, type ListeningFacts } from './configuration.ts';
 import { runWorker, type Opened, type RunningGateway } from './worker.ts';
 
-runWorker<Configuration>(async (configuration, slot) => {
-  const gateway = await openGateway(configuration);
+runWorker<Configuration>(async (configuration, { slot, ticketKeys }) => {
+  const gateway = await openGateway(configuration, ticketKeys);
   try {
     const admin = await openAdmin(gateway, configuration.settings.admin, slot);
     const listeners = gateway.listening.map(({ listen, protocol }) => ({ listen: showAddress(listen), protocol }));
@@ -25,7 +25,7 @@ runWorker<Configuration>(async (configuration, slot) => {
   }
 });
 
-async function openGateway({ settings, source, log: level, workers }: Configuration): Promise<Gateway> {
+async function openGateway({ settings, source, log: level, workers }: Configuration, ticketKeys: () => Buffer): Promise<Gateway> {
   const log = lineLog(level);
   const gateway = await Gateway.open(settings, {
     clock: realClock,
@@ -34,6 +34,7 @@ async function openGateway({ settings, source, log: level, workers }: Configurat
     incarnation: freshName(),
     sampler: loadSampler(),
     fetch: realFetch,
+    ticketKeys,
     reload:
       source.kind === 'flags'
         ? null

@@ -27,6 +27,8 @@ export interface SuperviseOptions<S> {
   readonly say: (line: string) => void;
   readonly clock: Clock;
   readonly random: Random;
+  /** Makes keys that all processes seal the tickets of TLS sessions with, so that a client resumes with any of them. */
+  readonly freshTicketKeys: () => Uint8Array;
 }
 
 /**
@@ -65,6 +67,12 @@ const BACKOFF = { baseMs: 200, capMs: 10_000 };
 /** One that served for this long has shown that it can; its death is the first of a row. */
 const PROVEN_MS = 10_000;
 
+/**
+ * Tickets are sealed with other keys after this. `node:tls` knows one set at a time: who comes with a ticket of the one before makes a
+ * whole handshake, once an hour at most; a ticket is good for five minutes anyway.
+ */
+const RESEAL_MS = 3_600_000;
+
 /** Old processes that may drain at a time. Whoever replaces faster than they empty loses the oldest. */
 const DRAINING = 16;
 
@@ -75,6 +83,8 @@ class Supervisor<S> {
   readonly #seats: Seat<S>[];
   /** Everything that runs, whether it serves or not. */
   readonly #alive = new Set<WorkerProcess<S>>();
+  #ticketKeys: Uint8Array;
+  readonly #resealing: Timer;
   readonly #drained: WorkerProcess<S>[] = [];
   /** What was asked for and is not begun: at most one of each, whoever asks again meanwhile is served with it. */
   readonly #wanted = new Set<'reload' | 'replace'>();
@@ -85,6 +95,8 @@ class Supervisor<S> {
   constructor(options: SuperviseOptions<S>, settings: S) {
     this.#options = options;
     this.#settings = settings;
+    this.#ticketKeys = options.freshTicketKeys();
+    this.#resealing = options.clock.every(RESEAL_MS, () => this.#reseal());
     this.#seats = Array.from({ length: options.workers }, () => ({ state: 'empty' }));
     this.over = new Promise((resolve) => (this.#resolve = resolve));
   }
@@ -118,6 +130,7 @@ class Supervisor<S> {
   endAtOnce(): void {
     if (this.#stage === 'ended') return;
     this.#stage = 'ended';
+    this.#resealing.cancel();
     this.#cancelRestarts();
     for (const process of this.#alive) process.kill();
     this.#settle();
@@ -128,6 +141,12 @@ class Supervisor<S> {
     this.#cancelRestarts();
     for (const process of this.#alive) this.#drain(process, false);
     this.#settle();
+  }
+
+  /** Whoever gets hold of the keys can read what was resumed under them, and no more. */
+  #reseal(): void {
+    this.#ticketKeys = this.#options.freshTicketKeys();
+    for (const process of this.#alive) process.seal(this.#ticketKeys);
   }
 
   #cancelRestarts(): void {
@@ -143,7 +162,7 @@ class Supervisor<S> {
     const process = new WorkerProcess<S>(this.#options.clock);
     this.#alive.add(process);
     void process.exited.then((exit) => this.#exited(process, exit));
-    const facts = await process.open(settings, slot);
+    const facts = await process.open(settings, slot, this.#ticketKeys);
     // Told to drain while it started: it hears so again, and ends.
     if (this.#stage !== 'running') {
       this.#drain(process, false);

@@ -38,8 +38,8 @@ export class WorkerProcess<S> {
   }
 
   /** Resolves with what the gateway says of itself once it listens. Throws what kept it from that; then the process ends. */
-  async open(settings: S, slot: number): Promise<unknown> {
-    const answer = await this.#ask({ kind: 'open', settings, slot }, OPEN_MS);
+  async open(settings: S, slot: number, ticketKeys: Uint8Array): Promise<unknown> {
+    const answer = await this.#ask({ kind: 'open', settings, slot, ticketKeys }, OPEN_MS);
     if (answer?.kind === 'ready') return answer.facts;
     this.kill();
     if (answer?.kind === 'failed') throw new EvenkeelError(answer.code, answer.message);
@@ -51,6 +51,10 @@ export class WorkerProcess<S> {
     const answer = await this.#ask({ kind: 'reload', settings }, RELOAD_MS);
     if (answer?.kind === 'reloaded') return answer.refused;
     return `gateway process ${this.pid} must answer within ${RELOAD_MS / 1_000} s, it did not`;
+  }
+
+  seal(ticketKeys: Uint8Array): void {
+    this.#send({ kind: 'ticket-keys', ticketKeys });
   }
 
   drain(replaced: boolean): void {

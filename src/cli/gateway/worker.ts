@@ -21,8 +21,15 @@ export interface Opened<S> {
   readonly facts: unknown;
 }
 
-/** Serves as the supervisor says. `open` resolves once it listens; `slot`: which of the workers that serve at a time it is. */
-export function runWorker<S>(open: (settings: S, slot: number) => Promise<Opened<S>>): void {
+/** Which of the workers that serve at a time it is, and what it shares with them. */
+export interface Place {
+  readonly slot: number;
+  /** What tickets of TLS sessions are sealed with now. */
+  readonly ticketKeys: () => Buffer;
+}
+
+/** Serves as the supervisor says. `open` resolves once it listens. */
+export function runWorker<S>(open: (settings: S, place: Place) => Promise<Opened<S>>): void {
   const worker = new Worker(open);
   onSignals(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'], () => {});
   process.on('message', (message) => void worker.hear(message as ToWorker<S>));
@@ -36,19 +43,21 @@ export function runWorker<S>(open: (settings: S, slot: number) => Promise<Opened
 }
 
 class Worker<S> {
-  readonly #open: (settings: S, slot: number) => Promise<Opened<S>>;
+  readonly #open: (settings: S, place: Place) => Promise<Opened<S>>;
   /** null until it is told to open. It never rejects: what cannot be opened ends the process. */
   #opened: Promise<RunningGateway<S>> | null = null;
   #draining = false;
+  #ticketKeys = Buffer.alloc(0);
 
-  constructor(open: (settings: S, slot: number) => Promise<Opened<S>>) {
+  constructor(open: (settings: S, place: Place) => Promise<Opened<S>>) {
     this.#open = open;
   }
 
   async hear(message: ToWorker<S>): Promise<void> {
+    if (message.kind === 'open' || message.kind === 'ticket-keys') this.#ticketKeys = Buffer.from(message.ticketKeys);
     if (message.kind === 'open') this.#opened ??= this.#begin(message.settings, message.slot);
     else if (message.kind === 'reload') await this.#reload(message.settings);
-    else await this.drain(message.replaced);
+    else if (message.kind === 'drain') await this.drain(message.replaced);
   }
 
   async drain(atOnce: boolean): Promise<void> {
@@ -62,7 +71,7 @@ class Worker<S> {
 
   async #begin(settings: S, slot: number): Promise<RunningGateway<S>> {
     try {
-      const { gateway, facts } = await this.#open(settings, slot);
+      const { gateway, facts } = await this.#open(settings, { slot, ticketKeys: () => this.#ticketKeys });
       tell({ kind: 'ready', facts });
       return gateway;
     } catch (error) {

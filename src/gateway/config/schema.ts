@@ -146,7 +146,9 @@ const timeouts = z
       .min(1_000)
       .default(75_000)
       .describe('Between two requests of a connection (nginx `keepalive_timeout`). Longer than the 60 s of common balancers.'),
-    clientSendMs: ms.default(60_000).describe('Between two successful writes to a client (nginx `send_timeout`).'),
+    clientSendMs: ms
+      .default(60_000)
+      .describe('A client that takes nothing of what waits for it for this long is cut (nginx `send_timeout`); a slow reader is not.'),
     connectMs: ms.default(5_000).describe('For a connection to an upstream (HAProxy `timeout connect`).'),
     upstreamReadMs: ms
       .default(60_000)

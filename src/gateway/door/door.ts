@@ -28,6 +28,8 @@ export interface DoorPorts {
   /** Read anew for each connection: a reload replaces what is in it. */
   readonly timeouts: Pick<Timeouts, 'handshakeMs' | 'clientIdleMs'>;
   readonly acceptors: Acceptors;
+  /** What tickets of TLS sessions are sealed with now; absent: keys of its own. */
+  readonly ticketKeys?: (() => Buffer) | undefined;
 }
 
 /** What became of connections that no proxy saw, since the start. */
@@ -171,6 +173,7 @@ class NetDoor implements Door {
     return new TlsEnd(settings.tls, {
       protocols,
       listener: listenerName(settings),
+      ticketKeys: this.#ports.ticketKeys,
       secured: (raw, secured) => this.#secured(raw, secured),
       failed: (raw, error) => this.#failed(raw, error),
     });

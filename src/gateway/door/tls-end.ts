@@ -10,6 +10,8 @@ export interface TlsPorts {
   readonly protocols: readonly string[] | null;
   /** As errors name it. */
   readonly listener: string;
+  /** What tickets are sealed with now; absent: keys of its own. */
+  readonly ticketKeys: (() => Buffer) | undefined;
   readonly secured: (raw: Socket, secured: { readonly socket: TLSSocket; readonly protocol: string | null; readonly serverName: string | null }) => void;
   readonly failed: (raw: Socket, error: Error) => void;
 }
@@ -18,11 +20,14 @@ export class TlsEnd {
   /** It never listens: sockets are handed to it. */
   readonly #server: Server;
   #certificates: Certificates;
+  readonly #wantedKeys: (() => Buffer) | undefined;
+  #keys: Buffer | null = null;
   /** Sockets in their handshake, by both ends: the server gives back another object than it was given. */
   readonly #raw = new Map<string, Socket>();
 
   constructor(settings: TlsSettings, ports: TlsPorts) {
     this.#certificates = new Certificates(settings, ports.listener);
+    this.#wantedKeys = ports.ticketKeys;
     this.#server = createServer({
       ...settings.certificate,
       ...(ports.protocols === null ? {} : { ALPNProtocols: [...ports.protocols] }),
@@ -45,6 +50,8 @@ export class TlsEnd {
   update(settings: TlsSettings, listener: string): void {
     const certificates = new Certificates(settings, listener);
     this.#server.setSecureContext({ ...settings.certificate });
+    // Those go with the context.
+    this.#keys = null;
     this.#certificates = certificates;
   }
 
@@ -52,6 +59,7 @@ export class TlsEnd {
   begin(raw: Socket, rest: Buffer | null): void {
     const key = endsOf(raw);
     if (key === null) return void raw.destroy();
+    this.#seal();
     this.#raw.set(key, raw);
     raw.once('close', () => {
       if (this.#raw.get(key) === raw) this.#raw.delete(key);
@@ -60,6 +68,14 @@ export class TlsEnd {
     raw.pause();
     if (rest !== null) raw.unshift(rest);
     this.#server.emit('connection', raw);
+  }
+
+  /** Keys that are new hold for the handshakes from now on. */
+  #seal(): void {
+    const keys = this.#wantedKeys?.() ?? null;
+    if (keys === this.#keys || keys === null) return;
+    this.#keys = keys;
+    this.#server.setTicketKeys(keys);
   }
 
   #take(socket: TLSSocket): Socket | undefined {

@@ -33,10 +33,12 @@ export const LF = 10;
 export const CR = 13;
 export const SPACE = 32;
 export const QUOTE = 34;
+export const DASH = 45;
 export const COLON = 58;
 export const SEMICOLON = 59;
 export const EQUALS = 61;
 export const BACKSLASH = 92;
+export const UNDERSCORE = 95;
 
 /** Whether `text` from `start` to `end` is `name` (lower case), in any case. Only for what is known to be a token. */
 export function isNamed(text: string, start: number, name: string): boolean {

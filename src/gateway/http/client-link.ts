@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import type { Connection } from '../../connections/connection.ts';
 import { linkTo } from '../../connections/socket-link.ts';
+import { unsentOf } from '../../connections/transports/websocket-transport.ts';
 import type { Timer } from '../../core/clock.ts';
 import { lifespan, verdict, type Lifespan } from '../../core/lifetime.ts';
 import type { GoodbyeReason } from '../../core/goodbye.ts';
@@ -319,11 +320,11 @@ export class ClientLink implements Caller {
     });
   }
 
-  /** Something waits to be sent, and the client took nothing of it for too long. */
+  /** Something waits to be sent, and the client took nothing of it for too long. A part of one write counts, however long it takes. */
   #isStuck(now: number, limitMs: number): boolean {
-    const { writableLength } = this.socket;
-    if (writableLength === 0 || writableLength !== this.#unsent) {
-      this.#unsent = writableLength;
+    const unsent = this.socket.writableLength + unsentOf(this.socket);
+    if (unsent === 0 || unsent !== this.#unsent) {
+      this.#unsent = unsent;
       this.#unsentAt = now;
       return false;
     }

@@ -1,6 +1,6 @@
 // The lines of a head: one field is read at a time, with every byte checked, and those names are told apart that mean
 // something to a proxy.
-import { COLON, CR, isNamed, LF, SPACE, TAB, TOKEN, VALUE } from './characters.ts';
+import { COLON, CR, DASH, isNamed, LF, SPACE, TAB, TOKEN, UNDERSCORE, VALUE } from './characters.ts';
 
 /** Refused, with the status that says so to a client. */
 export class BadHead {
@@ -84,7 +84,9 @@ export type Known =
   | 'transfer-encoding'
   | 'x-forwarded-proto'
   /** All of `Proxy-*`. */
-  | 'proxy';
+  | 'proxy'
+  /** Differs from one of these only by underscores, which CGI and its heirs (WSGI, PHP) take for the same. */
+  | 'look-alike';
 
 /** Which of the names that matter this is; null: none of them. */
 export function known(text: string, start: number, end: number): Known | null {
@@ -100,15 +102,15 @@ export function known(text: string, start: number, end: number): Known | null {
     case 9:
       return is(text, start, 'forwarded');
     case 10:
-      return is(text, start, 'connection') ?? is(text, start, 'keep-alive');
+      return is(text, start, 'connection') ?? isOrAlike(text, start, 'keep-alive');
     case 14:
-      return is(text, start, 'content-length');
+      return isOrAlike(text, start, 'content-length');
     case 15:
-      return is(text, start, 'x-forwarded-for');
+      return isOrAlike(text, start, 'x-forwarded-for');
     case 16:
-      return is(text, start, 'x-forwarded-host') ?? proxy(text, start);
+      return isOrAlike(text, start, 'x-forwarded-host') ?? proxy(text, start);
     case 17:
-      return is(text, start, 'transfer-encoding') ?? is(text, start, 'x-forwarded-proto');
+      return isOrAlike(text, start, 'transfer-encoding') ?? isOrAlike(text, start, 'x-forwarded-proto');
     default:
       return end - start > 6 ? proxy(text, start) : null;
   }
@@ -116,7 +118,17 @@ export function known(text: string, start: number, end: number): Known | null {
 
 const is = (text: string, start: number, name: Known): Known | null => (isNamed(text, start, name) ? name : null);
 
-const proxy = (text: string, start: number): Known | null => (isNamed(text, start, 'proxy-') ? 'proxy' : null);
+const isOrAlike = (text: string, start: number, name: Known): Known | null => is(text, start, name) ?? alike(text, start, name);
+
+const proxy = (text: string, start: number): Known | null => (isNamed(text, start, 'proxy-') ? 'proxy' : alike(text, start, 'proxy-'));
+
+function alike(text: string, start: number, name: string): 'look-alike' | null {
+  for (let i = 0; i < name.length; i++) {
+    const code = text.charCodeAt(start + i);
+    if ((code | 0x20) !== name.charCodeAt(i) && !(code === UNDERSCORE && name.charCodeAt(i) === DASH)) return null;
+  }
+  return 'look-alike';
+}
 
 /**
  * The value of `name` (lower case) among the fields from `at` to the empty line; each of them was checked before. Those of a repeated

@@ -92,3 +92,12 @@ test('whoever decides by a repeated field sees all of it, as the server will', (
   assert.equal(head.header('authorization'), 'good, bad');
   assert.equal(head.header('x-other'), undefined);
 });
+
+test('a field that passes for one of ours by its underscores does not reach a server that reads it so', () => {
+  const forged = ['X_Forwarded_For: 6.6.6.6', 'x-forwarded_proto: https', 'X_FORWARDED-HOST: evil', 'Proxy_Authorization: x'];
+  const framing = ['Content_Length: 5', 'Transfer_Encoding: chunked', 'keep_alive: 1'];
+  const head = read('POST / HTTP/1.1', 'Host: a', ...forged, 'X_Mine: stays', ...framing, 'X_Forwarded_Fox: stays', 'Content-Length: 0');
+  assert.equal(head.kept, 'POST / HTTP/1.1\r\nHost: a\r\nX_Mine: stays\r\nX_Forwarded_Fox: stays\r\nContent-Length: 0\r\n');
+  assert.equal(head.forwardedFor, null);
+  assert.equal(head.chunked, false);
+});

@@ -157,6 +157,9 @@ function take(head: RequestHead, text: string, at: number): BadHead | null {
     case 'connection':
       takeConnection(head, named, text.slice(valueStart, valueEnd));
       break;
+    // A server that takes it for the real one would believe the client what only we may say.
+    case 'look-alike':
+      break;
     default:
       takeAside(head, name, text.slice(at, next));
   }

@@ -97,13 +97,13 @@ function take(head: ResponseHead, text: string, at: number): BadHead | null {
       const length = digits(text, valueStart, valueEnd);
       if (head.length >= 0 || length < 0) return LENGTH;
       head.length = length;
-      if (head.status !== 204) return null;
+      if (!isWithoutBody(head)) return null;
       break;
     }
     case 'transfer-encoding':
       if (seen.encodings++ > 0 || valueEnd - valueStart !== 7 || !isNamed(text, valueStart, 'chunked')) return ENCODING;
       head.chunked = true;
-      if (head.status !== 204) return null;
+      if (!isWithoutBody(head)) return null;
       break;
     case 'connection':
       takeConnection(head, named, text.slice(valueStart, valueEnd));
@@ -123,3 +123,6 @@ function take(head: ResponseHead, text: string, at: number): BadHead | null {
 }
 
 const rules: FieldRules<ResponseHead> = { take, noField: bad('a header line is not "Name: value"'), tooMany: bad('there are too many header fields') };
+
+/** Such an answer may not speak of a body (RFC 9110, section 8.6; RFC 9112, section 6.1): its reader would wait for one. */
+const isWithoutBody = ({ status }: ResponseHead): boolean => status < 200 || status === 204;

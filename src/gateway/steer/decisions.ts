@@ -5,7 +5,7 @@ import type { Clock } from '../../core/clock.ts';
 import { signAssignment } from '../../node/assignment.ts';
 import { isOwn, plain, type Answers, type GoOn, type OwnAnswer } from '../http/answers.ts';
 import { isRefused, type ClientFacts, type Refused, type RequestFacts, type Route, type Router, type Tally, type Upstream } from '../ports.ts';
-import { offersOurs } from '../request-parts.ts';
+import { offersOurs, targetBeyond } from '../request-parts.ts';
 import type { RouteTarget } from '../settings.ts';
 import { Authentication, type AuthenticationPorts } from './authentication.ts';
 import { Landings } from './landings.ts';
@@ -70,7 +70,8 @@ export class Decisions implements Answers {
     tally.assignments++;
     const expiresAt = clock.wallTime() + target.validMs;
     const token = target.secret === null ? null : signAssignment(target.secret, { upstream: chosen.name, user, expiresAt });
-    const url = urlOf(target.scheme, chosen, beyond(request.target, route.settings.path));
+    // `/assign/chat?room=1` asks for `/chat?room=1`.
+    const url = urlOf(target.scheme, chosen, targetBeyond(route.settings.path ?? '', request.target));
     return {
       status: 200,
       headers: [['Content-Type', 'application/json'], ['Cache-Control', 'no-store'], ...readableByPages(route.settings.origins, request)],
@@ -80,12 +81,6 @@ export class Decisions implements Answers {
 }
 
 export const urlOf = (scheme: string, { address }: Upstream, target: string): string => `${scheme}://${showAddress(address)}${target}`;
-
-/** What follows the path of the route: `/assign/chat?room=1` asks for `/chat?room=1`. */
-function beyond(target: string, prefix: string | null): string {
-  const rest = target.slice((prefix ?? '').replace(/\/$/, '').length);
-  return rest.startsWith('/') ? rest : `/${rest}`;
-}
 
 /** Whether the request is a WebSocket handshake of `evenkeel/client`. */
 export function speaksOurs(request: RequestFacts): boolean {

@@ -17,6 +17,8 @@ export type TcpProxyPorts = Pick<ProxyPorts, 'clock' | 'log' | 'transport' | 'ro
 export interface TcpProxy extends Acceptor {
   /** Client connections that are open. */
   readonly size: number;
+  /** Takes nothing new any more. It is closed, and `over` called, when its last connection is gone. */
+  runDry(over: () => void): void;
   /** Ends all of them at once. */
   close(): void;
 }
@@ -58,6 +60,7 @@ class Layer4 implements TcpProxy, Transport {
   #group: Group | null = null;
   #listening: Listening | null = null;
   #size = 0;
+  #over: (() => void) | null = null;
   // One listener for all sockets: it is called with the socket as `this`.
   readonly #onClose: (this: Socket) => void;
 
@@ -88,6 +91,11 @@ class Layer4 implements TcpProxy, Transport {
     const group = this.#lookUp();
     if (group === null) return this.#refuse(tunnel, `group ${this.#name} is not there`);
     this.#choose({ tunnel, group, client, head, tried: null });
+  }
+
+  runDry(over: () => void): void {
+    this.#over = over;
+    this.#lookDry();
   }
 
   close(): void {
@@ -262,6 +270,7 @@ class Layer4 implements TcpProxy, Transport {
       this.#ages.remove(tunnel.connection);
       this.#ports.transport.registry.close(tunnel.connection);
       this.#size--;
+      this.#lookDry();
       if (tunnel.stage === 'dialing') return this.#giveUp(tunnel);
       // What an upstream that has ended its side does not read by then is lost.
       if (upstream?.destroyed === false) tunnel.deadline = this.#ports.clock.after(this.#ports.transport.limits.goodbyeMs, () => upstream.destroy());
@@ -271,6 +280,12 @@ class Layer4 implements TcpProxy, Transport {
       if (client.destroyed) tunnel.deadline?.cancel();
     }
     passClose(tunnel, socket);
+  }
+
+  #lookDry(): void {
+    if (this.#over === null || this.#size > 0) return;
+    this.close();
+    this.#over();
   }
 
   /** The client broke off, or is cut, while its upstream is dialled. */

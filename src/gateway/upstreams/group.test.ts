@@ -37,6 +37,15 @@ describe('choosing', () => {
     assert.equal(choose().name, 'b');
   });
 
+  test('without a limit there is no pressure, but where nobody takes anything it is full', () => {
+    const { carry, group } = stageGroup({ discovery: [listOf('a', 'b')] });
+    carry(5);
+    assert.equal(group.pressure, 0);
+    group.disable('a');
+    group.disable('b');
+    assert.equal(group.pressure, 1);
+  });
+
   test('who was tried is not tried again, and when all were that is no fullness', () => {
     const { choose, named } = stageGroup({ discovery: [listOf('a', 'b', 'c')] });
     const without = new Set([named('a'), named('c')]);

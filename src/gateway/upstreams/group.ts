@@ -88,9 +88,9 @@ export class UpstreamGroup implements GroupHandle {
 
   get pressure(): number {
     const { maxActive } = this.#settings;
-    if (maxActive === null) return 0;
     const { list, count } = this.#ready;
     if (count === 0) return 1;
+    if (maxActive === null) return 0;
     let active = 0;
     for (let i = 0; i < count; i++) active += list[i].active;
     return active / (maxActive * count);
@@ -149,6 +149,8 @@ export class UpstreamGroup implements GroupHandle {
   }
 
   update(settings: GroupSettings): void {
+    // A reload that is taken back when the gateway was closed meanwhile.
+    if (this.#state === 'closed') return;
     // What can go wrong comes first.
     const sources = this.#roster.prepare(settings.discovery);
     const before = this.#settings;

@@ -108,7 +108,7 @@ export class OpeningStage implements Stage, AttemptEvents {
     }
     tunnel.target?.answered(keeper.ports.clock.now() - attempt.startedAt);
     holdUpstream(tunnel, socket);
-    tunnel.client.write(withCookie(tunnel, this.#opening, raw));
+    tunnel.client.write(withCookie(tunnel, this.#opening, withoutBody(raw)));
     keeper.open(tunnel);
     const early = this.#early;
     this.#early = null;
@@ -210,6 +210,13 @@ export function refuse(tunnel: Tunnel, status: number, refused: Refused | null):
   tunnel.keeper.finish(tunnel, { toClient: false, toUpstream: false, ours: false, outcome: 'failed' });
 }
 
+/** A 101 that speaks of a body may not (RFC 9110, section 8.6), and some clients would wait for it. */
+function withoutBody(raw: Buffer): Buffer {
+  const text = raw.toString('latin1');
+  const kept = text.replaceAll(/\r\n(?:content-length|transfer-encoding):[^\r\n]*/gi, '');
+  return kept.length === text.length ? raw : Buffer.from(kept, 'latin1');
+}
+
 /** The upstream's head, and the cookie that names it for the next time. */
 function withCookie({ target, group }: Tunnel, { ask, client }: Opening, raw: Buffer): Buffer {
   const line = stickyLine(group, ask, target, client);
@@ -217,8 +224,8 @@ function withCookie({ target, group }: Tunnel, { ask, client }: Opening, raw: Bu
 }
 
 /** What only this gateway says, and offers of extensions where the next upstream could not go on with them. */
-const OURS = /^evenkeel-reconnect:/i;
-const OURS_OR_EXTENSION = /^(?:evenkeel-reconnect|sec-websocket-extensions):/i;
+const OURS = /^evenkeel[-_]reconnect:/i;
+const OURS_OR_EXTENSION = /^(?:evenkeel[-_]reconnect|sec-websocket-extensions):/i;
 
 /** The head of the client's handshake as it goes upstream, without its empty line. */
 export function headOf(upgrade: Upgrade, outlives: boolean): string {

@@ -48,3 +48,34 @@ test('who asks again in the midst of a turn is not forgotten', () => {
   assert.equal(count, 5);
   pacer.stop();
 });
+
+test('who can make nothing of a turn gives it to the others, and is asked again a second later', () => {
+  const clock = new VirtualClock();
+  const used: string[] = [];
+  let tries = 0;
+  let isReady = false;
+  const pacer = new Pacer<string>(clock, { perS: 10, burst: 1 }, (who) => {
+    if (who === 'stuck') tries++;
+    if (who === 'stuck' && !isReady) return 'later';
+    used.push(who);
+    return 'done';
+  });
+  for (let i = 0; i < 500; i++) pacer.add('stuck');
+  pacer.add('a');
+  pacer.add('b');
+  clock.advance(200);
+  assert.deepEqual(used, ['a', 'b']);
+  assert.equal(pacer.size, 500);
+  clock.advance(5_000);
+  assert.ok(tries <= 500 * 7, `${tries} tries`);
+  isReady = true;
+  clock.advance(60_000);
+  assert.equal(used.length, 502);
+  assert.equal(clock.nextAt(), Infinity, 'nothing waits any more');
+  pacer.add('x');
+  isReady = false;
+  pacer.add('stuck');
+  clock.advance(100);
+  pacer.stop();
+  assert.equal(pacer.size, 0);
+});

@@ -11,7 +11,7 @@ import type { WebSocketSettings } from '../settings.ts';
 import { DetachedStage, obstacle } from './failover.ts';
 import { closeFrame } from './frames.ts';
 import { headOf, OpeningStage } from './opening.ts';
-import { Pacer } from './pacer.ts';
+import { Pacer, type Turn } from './pacer.ts';
 import { Replay } from './replay.ts';
 import type { Mover, Shift } from './respread.ts';
 import { closedStage, ClosingStage, openStage, PartingStage } from './stages.ts';
@@ -69,7 +69,8 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
   readonly #turns: Turns<Tunnel>;
   readonly #retries: Pacer<Retry>;
   readonly #moves: Pacer<PlannedMove>;
-  readonly #groups = new Map<Group, Listening>();
+  /** Those of which something is relayed; a reload may have taken them out. */
+  readonly #groups = new Map<Group, { readonly listening: Listening; count: number }>();
   #count = 0;
 
   constructor(ports: ProxyPorts) {
@@ -121,6 +122,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     tunnel.move(openStage);
     if (connection.stage === 'leaving') return this.close(tunnel, CloseCode.restart, connection.goodbye?.reason ?? 'restart');
     this.#ages.add(connection, connection.openedAt + lifespan(lifetime, random).ageMs);
+    this.#recheck(tunnel);
   }
 
   detach(tunnel: Tunnel, cause: Cause): void {
@@ -193,6 +195,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     tunnel.move(closedStage);
     tunnel.release(outcome);
     this.#count--;
+    this.#unheed(tunnel.group);
     this.#turns.remove(tunnel.seat);
     this.#ages.remove(tunnel.connection);
     this.ports.transport.registry.close(tunnel.connection);
@@ -203,6 +206,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     tally.reattached++;
     tunnel.upstream?.setKeepAlive(true, KEEP_ALIVE_MS);
     log.info({ connection: tunnel.connection.id, upstream: tunnel.target?.name, number: tunnel.reattached }, 'another upstream took a WebSocket over');
+    this.#recheck(tunnel);
   }
 
   queue(retry: Retry): void {
@@ -272,8 +276,6 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
 
   /** Ends what is relayed still, and every timer. */
   stop(): void {
-    for (const listening of this.#groups.values()) listening.stop();
-    this.#groups.clear();
     for (const tunnel of this.#turns.members()) {
       tunnel.upstream?.destroy();
       tunnel.client.destroy();
@@ -298,15 +300,27 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     return undefined;
   }
 
-  /** Hears when one of its upstreams is not to be used any more. */
+  /** Hears when one of its upstreams is not to be used any more, for as long as anything of it is relayed. */
   #heed(group: Group): void {
-    if (this.#groups.has(group)) return;
-    this.#groups.set(
-      group,
-      group.onGone(({ upstream, why }) => {
-        for (const tunnel of this.#turns.members()) if (tunnel.target === upstream) this.#gone(tunnel, upstream, why);
-      }),
-    );
+    const heeded = this.#groups.get(group);
+    if (heeded !== undefined) return void heeded.count++;
+    const listening = group.onGone(({ upstream, why }) => {
+      for (const tunnel of this.#turns.members()) if (tunnel.target === upstream) this.#gone(tunnel, upstream, why);
+    });
+    this.#groups.set(group, { listening, count: 1 });
+  }
+
+  #unheed(group: Group): void {
+    const heeded = this.#groups.get(group);
+    if (heeded === undefined || --heeded.count > 0) return;
+    heeded.listening.stop();
+    this.#groups.delete(group);
+  }
+
+  /** Its upstream may have begun to drain while it took the handshake. */
+  #recheck(tunnel: Tunnel): void {
+    const { target } = tunnel;
+    if (target?.draining === true) this.#gone(tunnel, target, 'draining');
   }
 
   #gone(tunnel: Tunnel, upstream: Upstream, why: 'down' | 'draining' | 'removed'): void {
@@ -318,7 +332,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
   }
 
   /** The turn of one that is to leave its upstream. */
-  #leave({ tunnel, from, wanted, asked, until }: PlannedMove): 'done' | 'nothing' | 'again' {
+  #leave({ tunnel, from, wanted, asked, until }: PlannedMove): Turn {
     const { stage, target, life, group, fromClient, fromUpstream, upstream } = tunnel;
     if (target !== from || (stage.kind !== 'open' && stage.kind !== 'resyncing')) return 'nothing';
     if (this.ports.clock.now() > until) return 'nothing';
@@ -326,9 +340,11 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     if (stage.kind === 'resyncing' || !fromUpstream.isQuiet) return 'again';
     const ask = life?.ask ?? { key: null, sticky: null };
     const choice = wanted ?? group.choose({ ...ask, without: new Set([from]) });
+    // A group that a reload took out takes nobody ever again.
+    const isOver = this.ports.router.group(group.settings.name) !== group;
     // Better where it is than nowhere.
-    if (isRefused(choice)) return 'again';
-    if (life === null) {
+    if (isRefused(choice) && !isOver) return 'later';
+    if (life === null || isRefused(choice)) {
       this.ports.transport.registry.leave(tunnel.connection, { reason: 'operator', plan: null, target: null });
       this.close(tunnel, CloseCode.restart, 'the server goes away');
       return 'done';
@@ -344,7 +360,8 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     const { tunnelMs, clientSendMs } = this.ports.timeouts;
     const moved = up + down;
     const unsent = unsentOf(client);
-    if (moved !== tunnel.seen || unsent < tunnel.unsent) {
+    // More than before is the next write: the one before it was taken.
+    if (moved !== tunnel.seen || unsent !== tunnel.unsent) {
       this.ports.transport.registry.read(connection);
       tunnel.silent = 0;
     } else tunnel.silent++;
