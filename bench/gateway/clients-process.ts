@@ -10,6 +10,8 @@ export type ClientsOrder =
   | { readonly kind: 'loop'; readonly forMs: number }
   /** Each sends every so often from now on; 0: no more. */
   | { readonly kind: 'beat'; readonly everyMs: number }
+  /** Each sends one message. */
+  | { readonly kind: 'once' }
   | { readonly kind: 'told' }
   | { readonly kind: 'close' };
 
@@ -80,6 +82,7 @@ async function carryOut(order: ClientsOrder): Promise<ClientsTold> {
     loops = false;
     await sleep(50);
   }
+  if (order.kind === 'once') for (const { socket } of clients) socket.write(FRAME);
   if (order.kind === 'beat') {
     beat?.cancel();
     const send = (): void => {
