@@ -6,6 +6,8 @@ import { followOrders } from '../sessions/worker.ts';
 
 export type ClientsOrder =
   | { readonly kind: 'open'; readonly port: number; readonly count: number }
+  /** Each asks a gateway at this port for its place, and connects there. */
+  | { readonly kind: 'assigned'; readonly port: number; readonly count: number }
   /** Each sends as soon as its last message is back, for so long. */
   | { readonly kind: 'loop'; readonly forMs: number }
   /** Each sends every so often from now on; 0: no more. */
@@ -38,13 +40,13 @@ let messages = 0;
 let loops = false;
 let beat: { cancel(): void } | null = null;
 
-function open(port: number): Promise<void> {
+function open(port: number, path = '/'): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     const client: Client = { socket, heardAt: 0 };
     const key = 'dGhlIHNhbXBsZSBub25jZQ==';
     socket.write(
-      `GET / HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
+      `GET ${path} HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
     );
     socket.once('data', (head) => {
       if (!String(head).startsWith('HTTP/1.1 101')) return reject(new Error(`a handshake was answered with ${String(head).slice(0, 40)}`));
@@ -57,6 +59,14 @@ function open(port: number): Promise<void> {
       if (clients.delete(client)) closed++;
     });
   });
+}
+
+async function assigned(port: number): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${port}/assign/`, { headers: { connection: 'close' } });
+  if (response.status !== 200) throw new Error(`a place was answered with ${response.status}`);
+  const { url, token } = (await response.json()) as { readonly url: string; readonly token: string };
+  const place = new URL(url);
+  await open(Number(place.port), `${place.pathname}?token=${encodeURIComponent(token)}`);
 }
 
 function heard(client: Client): void {
@@ -73,8 +83,10 @@ function told(): ClientsTold {
 }
 
 async function carryOut(order: ClientsOrder): Promise<ClientsTold> {
-  if (order.kind === 'open')
-    for (let left = order.count; left > 0; left -= 50) await Promise.all(Array.from({ length: Math.min(50, left) }, () => open(order.port)));
+  if (order.kind === 'open' || order.kind === 'assigned') {
+    const connectOne = order.kind === 'open' ? open : assigned;
+    for (let left = order.count; left > 0; left -= 50) await Promise.all(Array.from({ length: Math.min(50, left) }, () => connectOne(order.port)));
+  }
   if (order.kind === 'loop') {
     loops = true;
     for (const { socket } of clients) socket.write(FRAME);

@@ -6,6 +6,7 @@ import type { ListeningFacts } from '../../src/cli/gateway/configuration.ts';
 import { freePorts } from '../../src/cli/demo/free-port.ts';
 import { realRandom } from '../../src/host/random.ts';
 import { begin, descendants, eventually, type Running } from '../../test/cli/command.ts';
+import { connectionsOf } from '../../test/gateway/connections-of.ts';
 import { cpuNsOf, rssOf } from '../machine.ts';
 
 export interface UpstreamState {
@@ -74,6 +75,11 @@ export class GatewayCommand {
   async upstreams(): Promise<readonly UpstreamState[]> {
     const response = await fetch(`http://${this.#admin}/api/upstreams`, { headers: { connection: 'close' } });
     return ((await response.json()) as { readonly upstreams: readonly UpstreamState[] }).upstreams;
+  }
+
+  /** TCP connections that it has now, to clients and to servers. */
+  get connections(): number {
+    return connectionsOf(this.pids);
   }
 
   async change(configuration: object): Promise<void> {
