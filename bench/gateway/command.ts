@@ -33,6 +33,7 @@ export class GatewayCommand {
     const running = begin('gateway', '--config', join(folder, 'gateway.yaml'), '--json');
     // A command that nobody ends would outlive a benchmark that fails.
     process.once('exit', () => running.process.kill('SIGKILL'));
+    if (process.listenerCount('SIGTERM') === 0) process.once('SIGTERM', () => process.exit(1));
     await eventually(() => running.stdout().includes('\n') || running.process.exitCode !== null, 30_000, 'the gateway listens');
     const [line] = running.stdout().split('\n');
     if (line === '') throw new Error(`the gateway did not start: ${running.stderr()}`);
