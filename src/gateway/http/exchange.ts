@@ -9,7 +9,7 @@ import { ending, handshake, writeTogether } from './forwarding.ts';
 import { Framing } from './framing.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
-import { bodyFault, isIdempotent, isLate, isTrouble, isWebSocket, pathOf } from './rules.ts';
+import { bodyFault, isIdempotent, isLate, isTrouble, isWebSocket, keptBytes, pathOf } from './rules.ts';
 import { stickyLine } from './sticky.ts';
 import { UpstreamLink, type Asker } from './upstream-link.ts';
 
@@ -26,7 +26,7 @@ type Stage =
   | 'replied'
   | 'over';
 
-/** A body of at most this many bytes that is missing is on its way already; one that was sent is kept until an answer comes. */
+/** A body of at most this many bytes that is missing is on its way already. */
 const SMALL_BODY = 16_384;
 
 export class Exchange implements Asker {
@@ -315,7 +315,7 @@ export class Exchange implements Asker {
     const text = this.#start + ending(this.head, upstream.address, this.#route?.group?.settings.keepAlive.max === 0);
     if (held === null) socket.write(text, 'latin1');
     else writeTogether(socket, text, held);
-    if (held !== null && held.length > SMALL_BODY) this.#forget();
+    if (held !== null && held.length > keptBytes(this.head, this.#route)) this.#forget();
     if (this.#body.isDone) return;
     // It may have been held back until there was a connection.
     if (socket.writableNeedDrain) this.#caller.pause();
@@ -327,7 +327,7 @@ export class Exchange implements Asker {
     const link = this.#link;
     if (this.#stage === 'replied' && link === null) return;
     const isSent = link !== null && this.#stage !== 'connecting';
-    if (isSent && (this.#held?.length ?? 0) + bytes.length > SMALL_BODY) this.#forget();
+    if (isSent && (this.#held?.length ?? 0) + bytes.length > keptBytes(this.head, this.#route)) this.#forget();
     if (!this.#bodyLost) this.#held = this.#held === null ? bytes : Buffer.concat([this.#held, bytes]);
     if (!isSent || (!link.socket.write(bytes) && !this.#body.isDone)) this.#caller.pause();
   }
