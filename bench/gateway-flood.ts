@@ -79,7 +79,7 @@ for (const { name, perAddress, flood } of [
     await probes(port);
     const quiet = await probes(port);
     const before = await ask<Facts>(door);
-    const clients = forkOn(other, new URL('./gateway/flood-clients.js', import.meta.url), [String(port), String(flood), String(FLOOD_PER_S)]);
+    const clients = forkOn(other, new URL('./gateway/flood-clients.js', import.meta.url), [String(port), String(flood), String(FLOOD_PER_S), 'half heads']);
     await once(clients, 'message');
     const cpuBefore = cpuNsOf(door.pid ?? 0);
     const from = performance.now();

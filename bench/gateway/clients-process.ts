@@ -6,10 +6,14 @@ import { followOrders } from '../sessions/worker.ts';
 
 export type ClientsOrder =
   | { readonly kind: 'open'; readonly port: number; readonly count: number }
+  /** Each asks a gateway at this port for its place, and connects there. */
+  | { readonly kind: 'assigned'; readonly port: number; readonly count: number }
   /** Each sends as soon as its last message is back, for so long. */
   | { readonly kind: 'loop'; readonly forMs: number }
   /** Each sends every so often from now on; 0: no more. */
   | { readonly kind: 'beat'; readonly everyMs: number }
+  /** Each sends one message. */
+  | { readonly kind: 'once' }
   | { readonly kind: 'told' }
   | { readonly kind: 'close' };
 
@@ -36,13 +40,13 @@ let messages = 0;
 let loops = false;
 let beat: { cancel(): void } | null = null;
 
-function open(port: number): Promise<void> {
+function open(port: number, path = '/'): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     const client: Client = { socket, heardAt: 0 };
     const key = 'dGhlIHNhbXBsZSBub25jZQ==';
     socket.write(
-      `GET / HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
+      `GET ${path} HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
     );
     socket.once('data', (head) => {
       if (!String(head).startsWith('HTTP/1.1 101')) return reject(new Error(`a handshake was answered with ${String(head).slice(0, 40)}`));
@@ -55,6 +59,14 @@ function open(port: number): Promise<void> {
       if (clients.delete(client)) closed++;
     });
   });
+}
+
+async function assigned(port: number): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${port}/assign/`, { headers: { connection: 'close' } });
+  if (response.status !== 200) throw new Error(`a place was answered with ${response.status}`);
+  const { url, token } = (await response.json()) as { readonly url: string; readonly token: string };
+  const place = new URL(url);
+  await open(Number(place.port), `${place.pathname}?token=${encodeURIComponent(token)}`);
 }
 
 function heard(client: Client): void {
@@ -71,8 +83,10 @@ function told(): ClientsTold {
 }
 
 async function carryOut(order: ClientsOrder): Promise<ClientsTold> {
-  if (order.kind === 'open')
-    for (let left = order.count; left > 0; left -= 50) await Promise.all(Array.from({ length: Math.min(50, left) }, () => open(order.port)));
+  if (order.kind === 'open' || order.kind === 'assigned') {
+    const connectOne = order.kind === 'open' ? open : assigned;
+    for (let left = order.count; left > 0; left -= 50) await Promise.all(Array.from({ length: Math.min(50, left) }, () => connectOne(order.port)));
+  }
   if (order.kind === 'loop') {
     loops = true;
     for (const { socket } of clients) socket.write(FRAME);
@@ -80,6 +94,7 @@ async function carryOut(order: ClientsOrder): Promise<ClientsTold> {
     loops = false;
     await sleep(50);
   }
+  if (order.kind === 'once') for (const { socket } of clients) socket.write(FRAME);
   if (order.kind === 'beat') {
     beat?.cancel();
     const send = (): void => {

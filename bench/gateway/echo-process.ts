@@ -15,6 +15,9 @@ function echo(this: Socket, chunk: Buffer): void {
   this.write(chunk);
 }
 
-const server = createServer({ noDelay: true }, (socket) => void socket.on('data', shake).on('error', () => {}));
+const { ports } = JSON.parse(process.argv[2]) as { readonly ports?: number };
+const servers = Array.from({ length: ports ?? 1 }, () => createServer({ noDelay: true }, (socket) => void socket.on('data', shake).on('error', () => {})));
 process.on('disconnect', () => process.exit(0));
-server.listen({ port: 0, host: '127.0.0.1', backlog: 4_096 }, () => process.send?.({ port: (server.address() as AddressInfo).port }));
+await Promise.all(servers.map((server) => new Promise<void>((resolve) => void server.listen({ port: 0, host: '127.0.0.1', backlog: 4_096 }, resolve))));
+const [port, second] = servers.map((server) => (server.address() as AddressInfo).port);
+process.send?.({ port, second });

@@ -1,21 +1,36 @@
-// A flood from one address: so many connections at a time, each with half a request head and then nothing; whoever is turned away
-// comes back after the five seconds that he was told. The machine's time is the others' first.
+// A flood from one address: so many connections at a time, each with half a request and then nothing, or a byte every few seconds, or
+// without a word; whoever is turned away comes back after the five seconds that he was told.
 import { connect } from 'node:net';
 import { setPriority } from 'node:os';
 
-const [port, connections, perS] = process.argv.slice(2).map(Number);
-const RETRY_MS = 5_000;
+const OPENINGS = {
+  'half heads': 'GET / HTTP/1.1\r\nX-Slow: ',
+  'slow heads': 'GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ',
+  'slow bodies': 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n',
+  silence: '',
+};
 
-setPriority(5);
+const [port, connections, perS] = process.argv.slice(2, 5).map(Number);
+const how = process.argv[5] as keyof typeof OPENINGS;
+const RETRY_MS = 5_000;
+/** Short enough for every limit on the time between two reads. */
+const DRIP_MS = 5_000;
+
+// Where the time of others is measured.
+if (how === 'half heads') setPriority(5);
 let knocks = 0;
 let begun = 0;
 
 function knock(): void {
   knocks++;
-  const socket = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.66' }, () => socket.write('GET / HTTP/1.1\r\nX-Slow: '));
+  const socket = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.66' }, () => socket.write(OPENINGS[how]));
+  const drip = how.startsWith('slow') ? setInterval(() => void socket.write('x'), DRIP_MS) : undefined;
   socket.on('error', () => {});
   socket.resume();
-  socket.on('close', () => void setTimeout(knock, RETRY_MS));
+  socket.on('close', () => {
+    clearInterval(drip);
+    setTimeout(knock, RETRY_MS);
+  });
 }
 
 const pace = setInterval(() => {

@@ -161,6 +161,44 @@ test('an upstream that says GOAWAY gets no more streams, and those under way fin
   assert.ok(upstream.sessions.length >= 3, `${upstream.sessions.length} sessions`);
 });
 
+test('what an upstream has refused to begin is asked elsewhere, POSTs with small bodies too; what it may have begun is not', async (t) => {
+  const begun: string[] = [];
+  const refusing = await upstream2(t, (stream, headers) => {
+    begun.push(String(headers[':path']));
+    stream.resume();
+    stream.on('end', () => stream.close(headers[':path'] === '/begun' ? http2.constants.NGHTTP2_INTERNAL_ERROR : http2.constants.NGHTTP2_REFUSED_STREAM));
+  });
+  const good = await upstream2(t, echo);
+  const { port, gateway } = await open(t, [refusing, good], { retries: 1 });
+  const session = connect(t, port);
+  const post = (path: string, body: Buffer, method = 'POST') => ask(session, { ':method': method, ':path': path }, body);
+  const statusOf = async (answer: ReturnType<typeof post>): Promise<number> => Number((await answer).headers[':status']);
+  // In turn: every other request meets the one that refuses first.
+  for (let i = 0; i < 4; i++) assert.equal(String((await post('/refused', Buffer.from('small'))).body), 'small');
+  assert.deepEqual(begun, Array<string>(4).fill('/refused'), 'twice each, over the session that is there');
+  const answers = [await statusOf(post('/begun', Buffer.from('small'))), await statusOf(post('/begun', Buffer.from('small')))];
+  assert.deepEqual(
+    answers.toSorted((a, b) => a - b),
+    [200, 502],
+  );
+  const puts = [await statusOf(post('/begun', Buffer.from('small'), 'PUT')), await statusOf(post('/begun', Buffer.from('small'), 'PUT'))];
+  assert.deepEqual(puts, [200, 200]);
+  // Nobody keeps that much of a body to send it again.
+  const long = [await statusOf(post('/refused', randomBytes(100_000))), await statusOf(post('/refused', randomBytes(100_000)))];
+  assert.deepEqual(
+    long.toSorted((a, b) => a - b),
+    [200, 502],
+  );
+  await until(
+    'nothing is carried',
+    () =>
+      gateway.groups
+        .get('web')
+        ?.list()
+        .every(({ active }) => active === 0) === true,
+  );
+});
+
 test('over TLS by ALPN; an upstream without HTTP/2 is said to be one', async (t) => {
   const upstream = await upstream2(t, echo, true);
   const { port } = await open(t, [upstream], { tls: { verify: false } });

@@ -1,5 +1,5 @@
 // A Kubernetes API server of our own, as far as EndpointSlices go: discovery, lists in pages, watches from a resourceVersion with
-// bookmarks, 410 for what is forgotten, tokens; and it can be cut, be silent, and fail. kubectl is the judge of it.
+// bookmarks, 410 for what is forgotten, tokens; and it can be cut, be silent, and fail. kubectl and Python's client are the judges of it.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -92,7 +92,8 @@ export class FakeKubernetes {
   /** Time passes for others: the version grows, and watchers are told only that. */
   bookmark(): void {
     this.#version += 10;
-    const object = { kind: 'EndpointSlice', apiVersion: 'discovery.k8s.io/v1', metadata: { resourceVersion: String(this.#version), creationTimestamp: null } };
+    const metadata = { resourceVersion: String(this.#version), creationTimestamp: null };
+    const object = { kind: 'EndpointSlice', apiVersion: 'discovery.k8s.io/v1', metadata, addressType: '', endpoints: null, ports: null };
     for (const { response } of this.#watches) response.write(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
   }
 

@@ -2,7 +2,7 @@
 // speak to the servers themselves from then on. It carries nothing of that, and they do not notice when it dies.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
@@ -11,6 +11,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { connect, type Client } from '../../src/client/node/index.ts';
 import { evenkeel, readAssignment } from '../../src/server/index.ts';
 import { descendants, eventually } from '../cli/command.ts';
+import { connectionsOf } from './connections-of.ts';
 import { start, type Started } from './started.ts';
 
 const SECRET = 'a secret of servers and gateways';
@@ -59,30 +60,6 @@ async function assigned(gateway: Started): Promise<{ url: string; token: string;
   const response = await fetch(`http://${gateway.address()}/assign/room?id=7`, { headers: { connection: 'close' } });
   assert.equal(response.status, 200);
   return (await response.json()) as { url: string; token: string; expiresAt: number };
-}
-
-/** TCP connections that its processes hold, whoever is at their other end. */
-function connectionsOf(pids: readonly number[]): number {
-  const held = new Set<string>();
-  for (const pid of pids) {
-    for (const fd of readdirSync(`/proc/${pid}/fd`)) {
-      const inode = /^socket:\[(\d+)\]$/.exec(linkOf(`/proc/${pid}/fd/${fd}`))?.[1];
-      if (inode !== undefined) held.add(inode);
-    }
-  }
-  const rows = ['tcp', 'tcp6'].flatMap((table) => readFileSync(`/proc/net/${table}`, 'utf8').trim().split('\n').slice(1));
-  return rows.filter((row) => {
-    const [, , , state, , , , , , inode] = row.trim().split(/\s+/);
-    return state !== '0A' && held.has(inode);
-  }).length;
-}
-
-function linkOf(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
-  }
 }
 
 /** User and system time of its processes so far, in ticks of 10 ms. */

@@ -9,7 +9,7 @@ import { ending, handshake, writeTogether } from './forwarding.ts';
 import { Framing } from './framing.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
-import { bodyFault, isIdempotent, isLate, isTrouble, isWebSocket, pathOf } from './rules.ts';
+import { bodyFault, isIdempotent, isLate, isTrouble, isWebSocket, keptBytes, pathOf } from './rules.ts';
 import { stickyLine } from './sticky.ts';
 import { UpstreamLink, type Asker } from './upstream-link.ts';
 
@@ -48,10 +48,11 @@ export class Exchange implements Asker {
   #wasDropped = false;
   #without: Set<Upstream> | null = null;
   readonly #body: Framing;
-  /** A part of the body that waits for the upstream's connection. */
+  /** What came of the body before there was a connection; a small one also afterwards, to be sent once more. */
   #held: Buffer | null = null;
   #bodyBegan = false;
-  #bodySent = false;
+  /** Some of the body was sent and is not here any more. */
+  #bodyLost = false;
   #closes = false;
   #status = 0;
   #startedAt = 0;
@@ -130,6 +131,7 @@ export class Exchange implements Asker {
     if (this.#link !== null) this.#link.since = now;
     this.#closes = must || this.#isUnwanted() || !this.head.keepAlive || this.#caller.isLast(this, response);
     this.#stage = 'answering';
+    this.#forget();
     this.extra = stickyLine(this.#route?.group ?? null, this.#ask, this.#upstream, this.#caller.client);
     return this.#closes;
   }
@@ -159,13 +161,13 @@ export class Exchange implements Asker {
     if (link === null) return;
     const { log, tally } = this.#house.ports;
     const { upstream } = link;
-    const isStale = link.isReused && !link.heard;
+    const isStale = (link.isReused || link.isRefused) && !link.heard;
     this.#drop();
     if (this.#stage === 'replied') {
       if (!this.#body.isDone) this.#caller.resume();
       return;
     }
-    const mayRetry = isIdempotent(this.head.method) && !this.#bodySent && this.#retries > 0;
+    const mayRetry = (isIdempotent(this.head.method) || link.isRefused) && !this.#bodyLost && this.#retries > 0;
     if (isStale && mayRetry && this.#redialled !== upstream) {
       this.#redialled = upstream;
       tally.retries++;
@@ -283,8 +285,8 @@ export class Exchange implements Asker {
     this.#stage = 'connecting';
     const answer = {
       ready: (): void => {
-        if (this.#link !== link) return void link.socket.destroy();
-        this.#send(link);
+        if (this.#link === link) this.#send(link);
+        else link.socket.destroy();
       },
       failed: (error: Error): void => {
         if (this.#link === link) this.#unreachable(upstream, error);
@@ -306,18 +308,14 @@ export class Exchange implements Asker {
 
   #send(link: UpstreamLink): void {
     const { socket, upstream } = link;
-    const group = this.#route?.group;
     const held = this.#held;
     link.isReady = true;
     link.carry(this);
     this.#stage = 'waiting';
-    const text = this.#start + ending(this.head, upstream.address, group?.settings.keepAlive.max === 0);
+    const text = this.#start + ending(this.head, upstream.address, this.#route?.group?.settings.keepAlive.max === 0);
     if (held === null) socket.write(text, 'latin1');
-    else {
-      this.#held = null;
-      this.#bodySent = true;
-      writeTogether(socket, text, held);
-    }
+    else writeTogether(socket, text, held);
+    if (held !== null && held.length > keptBytes(this.head, this.#route)) this.#forget();
     if (this.#body.isDone) return;
     // It may have been held back until there was a connection.
     if (socket.writableNeedDrain) this.#caller.pause();
@@ -328,13 +326,15 @@ export class Exchange implements Asker {
   #pass(bytes: Buffer): void {
     const link = this.#link;
     if (this.#stage === 'replied' && link === null) return;
-    if (link !== null && this.#stage !== 'connecting') {
-      this.#bodySent = true;
-      if (!link.socket.write(bytes) && !this.#body.isDone) this.#caller.pause();
-      return;
-    }
-    this.#held = this.#held === null ? bytes : Buffer.concat([this.#held, bytes]);
-    this.#caller.pause();
+    const isSent = link !== null && this.#stage !== 'connecting';
+    if (isSent && (this.#held?.length ?? 0) + bytes.length > keptBytes(this.head, this.#route)) this.#forget();
+    if (!this.#bodyLost) this.#held = this.#held === null ? bytes : Buffer.concat([this.#held, bytes]);
+    if (!isSent || (!link.socket.write(bytes) && !this.#body.isDone)) this.#caller.pause();
+  }
+
+  #forget(): void {
+    this.#held = null;
+    this.#bodyLost = true;
   }
 
   /** The client waits for leave to send its body; after this answer nobody knows whether it is going to. */
@@ -361,7 +361,7 @@ export class Exchange implements Asker {
   /** The gateway's own answer. */
   #answer(answer: OwnAnswer): void {
     const { head } = this;
-    this.#held = null;
+    this.#forget();
     // A long rest of a body is not waited for.
     this.#closes ||= !head.keepAlive || this.#isUnwanted() || !this.isNearlyReceived || this.#caller.isLast(this, null);
     const bodiless = head.method === 'HEAD';

@@ -1,4 +1,5 @@
 // What follows from a request's method, target and answer alone.
+import type { Route } from '../ports.ts';
 import type { GuardSettings } from '../settings.ts';
 import { BadHead } from './fields.ts';
 import type { Framing } from './framing.ts';
@@ -7,7 +8,14 @@ import type { RequestHead } from './request-head.ts';
 /** May be sent a second time when nobody knows whether the first arrived (RFC 9110, section 9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'REPORT', 'SEARCH']);
 
+const KEPT_BYTES = 16_384;
+
 export const isIdempotent = (method: string): boolean => IDEMPOTENT.has(method);
+
+/** How much of a body that was sent is kept until an answer comes, to be sent once more; 0: nobody could be asked a second time. */
+export function keptBytes({ method }: RequestHead, route: Route | null): number {
+  return isIdempotent(method) || route?.group?.settings.http2 === true ? KEPT_BYTES : 0;
+}
 
 /** Answers that say that the upstream is in trouble, not the request. */
 export const isTrouble = (status: number): boolean => status === 500 || (status >= 502 && status <= 504);

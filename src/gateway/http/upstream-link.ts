@@ -40,6 +40,9 @@ export interface Asker {
   drained(): void;
 }
 
+/** The upstream has not begun with what it was asked, and never will. */
+export class NotTaken extends Error {}
+
 /** How the body goes on to the client. */
 type Shape =
   | 'as it is'
@@ -120,6 +123,11 @@ export class UpstreamLink {
     this.since = 0;
     this.#hints = 0;
     this.#mode = 'head';
+  }
+
+  /** The upstream says that it has not begun with the request: anybody may be asked. */
+  get isRefused(): boolean {
+    return this.#error instanceof NotTaken;
   }
 
   /** The client took what was written: go on. */

@@ -3,6 +3,7 @@
 import { constants, type ClientHttp2Stream, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
 import { Duplex } from 'node:stream';
 import { Framing } from '../http/framing.ts';
+import { NotTaken } from '../http/upstream-link.ts';
 import { chunk, fieldsOf, lastChunk } from './headers.ts';
 
 /** The session that it becomes a stream of. */
@@ -50,7 +51,7 @@ export class StreamSocket extends Duplex {
     }
     this.#head = null;
     const stream = this.#begin(all.toString('latin1', 0, end + END.length));
-    if (stream === null) return done(new Error('the session takes no more streams'));
+    if (stream === null) return done(new NotTaken('the session takes no more streams'));
     this.#stream = stream;
     this.#listen(stream);
     if (this.#body.isDone) done();
@@ -106,7 +107,7 @@ export class StreamSocket extends Duplex {
       for (const [name, value] of Object.entries(headers)) for (const one of [value].flat()) if (one !== undefined) this.#trailers.push(name, one);
     });
     stream.on('end', () => this.#ended(stream));
-    stream.on('error', (error) => this.destroy(error));
+    stream.on('error', (error) => this.destroy(isRefused(stream) ? new NotTaken(error.message) : error));
     stream.on('close', () => {
       if (!this.#isWhole) this.destroy(new Error(`its stream was closed with code ${stream.rstCode}`));
     });
@@ -138,6 +139,9 @@ export class StreamSocket extends Duplex {
     if (!this.push(bytes)) this.#stream?.pause();
   }
 }
+
+/** Also where a GOAWAY says that it came too late (RFC 9113, section 8.7). */
+const isRefused = ({ rstCode }: ClientHttp2Stream): boolean => rstCode === constants.NGHTTP2_REFUSED_STREAM;
 
 const statusLine = (headers: IncomingHttpHeaders): string => `HTTP/1.1 ${headers[':status']} \r\n`;
 
