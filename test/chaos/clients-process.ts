@@ -10,6 +10,8 @@ import { realClock } from '../../src/host/clock.ts';
 import { realRandom } from '../../src/host/random.ts';
 import { jsonCodec } from '../../src/protocol/json.ts';
 import { protoCodec } from '../../src/protocol/proto.ts';
+import type { RequestEvent } from '../../src/judge/request-judge.ts';
+import { Asker } from './asker.ts';
 import type { ClientsOrder, FromClients, ToClients } from './messages.ts';
 
 const TELL_MS = 100;
@@ -19,27 +21,30 @@ const AWAY_MS = 400;
 const UNDER_WAY = 50;
 
 const notebook = new Notebook();
+let heard: RequestEvent[] = [];
 const troubles: Record<string, number> = {};
 const trouble = (what: string): void => void (troubles[what] = (troubles[what] ?? 0) + 1);
-const witnesses: { readonly witness: Witness; readonly publishesOn: number; underWay: number; away: boolean }[] = [];
+const witnesses: { readonly witness: Witness; readonly asker: Asker; readonly publishesOn: number; underWay: number; away: boolean }[] = [];
 let moved = 0;
-let rounds: Rounds | null = null;
+let turns: readonly Rounds[] = [];
 let leaving: Timer | null = null;
-let rate = 1;
 let follows = 1;
 
 followParent((order) => {
   const message = order as ToClients;
   if (message.kind === 'start') start(message);
   else if (message.kind === 'rest') {
-    rounds?.stop();
+    for (const rounds of turns) rounds.stop();
     leaving?.cancel();
-  } else rounds = new Rounds({ clock: realClock, members: witnesses.length, intervalMs: 1_000 / rate, rampMs: 1_000 / rate, turn: publish });
+  } else turns = [perSecond(message.rate, publish), perSecond(message.requests, (member) => witnesses[member].asker.ask())];
 });
+
+function perSecond(rate: number, turn: (member: number) => void): Rounds {
+  return new Rounds({ clock: realClock, members: witnesses.length, intervalMs: 1_000 / rate, rampMs: 1_000 / rate, turn });
+}
 
 function start(order: ClientsOrder): void {
   const { url, run, clients, streams } = order;
-  rate = order.rate;
   follows = order.follows;
   for (let name = 0; name < clients; name++) {
     // Half of them speak JSON, half the binary form.
@@ -59,7 +64,8 @@ function start(order: ClientsOrder): void {
     });
     witness.client.onUndecided(({ kind }) => trouble(`undecided ${kind}`));
     witness.client.onLost(() => trouble('lost by the client'));
-    witnesses.push({ witness, publishesOn: name % streams, underWay: 0, away: false });
+    const asker = new Asker(witness.client, name, (event) => void heard.push(event));
+    witnesses.push({ witness, asker, publishesOn: name % streams, underWay: 0, away: false });
   }
   realClock.every(TELL_MS, tell);
   leaving = realClock.every(LEAVE_MS, () => leave(streams));
@@ -75,7 +81,7 @@ function publish(member: number): void {
 function leave(streams: number): void {
   const one = witnesses[below(realRandom, witnesses.length)];
   // Not before it has been there once: the first message of a stream must find all of them.
-  if (rounds === null || one.away || !one.witness.isThere) return;
+  if (turns.length === 0 || one.away || !one.witness.isThere) return;
   one.away = true;
   const stream = (one.publishesOn + below(realRandom, Math.min(streams, follows))) % streams;
   one.witness.unsubscribe(stream);
@@ -89,9 +95,11 @@ function tell(): void {
   tellParent({
     kind: 'report',
     notes: notebook.take(),
+    requests: heard,
     there: witnesses.filter(({ witness, away }) => !away && witness.isThere).length,
     connected: witnesses.filter(({ witness }) => ['open', 'moving'].includes(witness.client.state.kind)).length,
     moved,
     troubles: { ...troubles },
   } satisfies FromClients);
+  heard = [];
 }

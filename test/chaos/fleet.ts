@@ -3,7 +3,8 @@
 import { Operator } from '../../src/cluster/operator.ts';
 import { Child } from '../../src/cli/child.ts';
 import { freePorts } from '../../src/cli/demo/free-port.ts';
-import { Judge } from '../../src/judge/judge.ts';
+import { Judge, type EngineKeeps } from '../../src/judge/judge.ts';
+import { RequestJudge, type RequestEvent } from '../../src/judge/request-judge.ts';
 import { readNotes } from '../../src/cli/swarm/notes.ts';
 import { EvenkeelError } from '../../src/core/errors.ts';
 import { silentLog } from '../../src/core/log.ts';
@@ -15,7 +16,7 @@ import { realClock, sleep } from '../../src/host/clock.ts';
 import { freshName, realRandom } from '../../src/host/random.ts';
 import { DurableRedis, FailoverRedis, HostedEngine, type ChaosEngine } from './engines.ts';
 import { FaultProxy, type Link } from './fault-proxy.ts';
-import type { FromClients, Ready, ToClients, ToNode } from './messages.ts';
+import type { FromClients, FromNode, ToClients, ToNode } from './messages.ts';
 import type { ChaosOptions } from './options.ts';
 
 /** A node that does not end by itself within this is killed. */
@@ -26,21 +27,25 @@ export class NodeSlot {
   readonly port: number;
   readonly proxy: FaultProxy;
   readonly #order: ToNode;
-  #child: Child<ToNode, Ready> | null = null;
+  readonly #hear: (event: RequestEvent) => void;
+  #child: Child<ToNode, FromNode> | null = null;
   /** Takes connections, as far as a balancer can tell. */
   isUp = false;
 
-  constructor(order: ToNode, proxy: FaultProxy) {
+  constructor(order: ToNode, proxy: FaultProxy, hear: (event: RequestEvent) => void) {
     this.id = order.id;
     this.port = order.port;
     this.proxy = proxy;
     this.#order = order;
+    this.#hear = hear;
   }
 
   async start(): Promise<void> {
-    const child = new Child<ToNode, Ready>(new URL('./node-process.js', import.meta.url));
+    const child = new Child<ToNode, FromNode>(new URL('./node-process.js', import.meta.url));
     this.#child = child;
-    const ready = new Promise<true>((resolve) => void child.onMessage(() => resolve(true)));
+    const ready = new Promise<true>((resolve) => {
+      child.onMessage((message) => (message.kind === 'ready' ? resolve(true) : this.#hear(message.event)));
+    });
     child.send(this.#order);
     const first = await Promise.race([ready, child.exited]);
     if (first !== true) throw new Error(`node ${this.id} ended while it started (${first.signal ?? first.code})`);
@@ -70,35 +75,52 @@ export class NodeSlot {
   }
 }
 
+interface Parts {
+  readonly name: string;
+  readonly engine: ChaosEngine;
+  readonly nodes: readonly NodeSlot[];
+  readonly front: FaultProxy;
+  readonly requests: RequestJudge;
+}
+
 export class ChaosFleet implements AsyncDisposable {
   readonly judge: Judge;
+  readonly requests: RequestJudge;
   readonly nodes: readonly NodeSlot[];
   readonly engine: ChaosEngine;
+  readonly #options: ChaosOptions;
   readonly #front: FaultProxy;
   readonly #own: Engine;
   readonly #operator: Operator;
   readonly #clients: Child<ToClients, FromClients>;
-  #report: FromClients = { kind: 'report', notes: new Uint32Array(), there: 0, connected: 0, moved: 0, troubles: {} };
+  #report: FromClients = { kind: 'report', notes: new Uint32Array(), requests: [], there: 0, connected: 0, moved: 0, troubles: {} };
   #over = false;
 
   static async start(options: ChaosOptions): Promise<ChaosFleet> {
     const name = `chaos-${freshName().slice(0, 8)}`;
     const engine = await openChaosEngine(options, name);
     const ports = await freePorts(options.nodes, realRandom);
+    const requests = new RequestJudge(keeps(options));
     const nodes: NodeSlot[] = [];
     for (const [i, port] of ports.entries()) {
       const proxy = await FaultProxy.start(() => port);
-      nodes.push(new NodeSlot({ id: `n${i + 1}`, port, address: `127.0.0.1:${proxy.port}`, fleet: name, engine: engine.address }, proxy));
+      nodes.push(
+        new NodeSlot({ id: `n${i + 1}`, port, address: `127.0.0.1:${proxy.port}`, fleet: name, engine: engine.address }, proxy, (event) =>
+          requests.hear(event),
+        ),
+      );
     }
     const front = await FaultProxy.start(() => anyOf(nodes, realRandom));
-    const fleet = new ChaosFleet(options, { name, engine, nodes, front });
+    const fleet = new ChaosFleet(options, { name, engine, nodes, front, requests });
     await fleet.#start(options, name);
     return fleet;
   }
 
-  private constructor(options: ChaosOptions, parts: { name: string; engine: ChaosEngine; nodes: readonly NodeSlot[]; front: FaultProxy }) {
-    const { name, engine, nodes, front } = parts;
-    this.judge = new Judge(options.mode === 'faults' ? 'all' : 'not all');
+  private constructor(options: ChaosOptions, parts: Parts) {
+    const { name, engine, nodes, front, requests } = parts;
+    this.judge = new Judge(keeps(options));
+    this.requests = requests;
+    this.#options = options;
     this.engine = engine;
     this.nodes = nodes;
     this.#front = front;
@@ -111,6 +133,7 @@ export class ChaosFleet implements AsyncDisposable {
     this.#clients.onMessage((report) => {
       this.#report = report;
       readNotes(report.notes, this.judge);
+      for (const event of report.requests) requests.hear(event);
     });
   }
 
@@ -124,7 +147,8 @@ export class ChaosFleet implements AsyncDisposable {
   }
 
   talk(): void {
-    this.#clients.send({ kind: 'talk' });
+    const { rate, requests } = this.#options;
+    this.#clients.send({ kind: 'talk', rate, requests });
   }
 
   rest(): void {
@@ -171,11 +195,11 @@ export class ChaosFleet implements AsyncDisposable {
     }
   }
 
-  async #start({ clients, streams, follows, rate }: ChaosOptions, run: string): Promise<void> {
+  async #start({ clients, streams, follows }: ChaosOptions, run: string): Promise<void> {
     try {
       await Promise.all(this.nodes.map((node) => node.start()));
       void this.#clients.exited.then(() => (this.#over = true));
-      this.#clients.send({ kind: 'start', url: `ws://127.0.0.1:${this.#front.port}/evenkeel`, run, clients, streams, follows, rate });
+      this.#clients.send({ kind: 'start', url: `ws://127.0.0.1:${this.#front.port}/evenkeel`, run, clients, streams, follows });
       for (let waited = 0; this.#report.there < clients; waited += 50) {
         this.mustBeWhole();
         if (waited > START_MS) throw new Error(`all ${clients} clients must be there within ${START_MS} ms, got ${JSON.stringify(this.#report)}`);
@@ -196,6 +220,8 @@ function openChaosEngine({ engine, mode }: ChaosOptions, name: string): Promise<
   if (engine === 'local') return HostedEngine.start(name);
   return mode === 'lose-writes' ? FailoverRedis.start() : DurableRedis.start();
 }
+
+const keeps = ({ mode }: ChaosOptions): EngineKeeps => (mode === 'faults' ? 'all' : 'not all');
 
 /** A port of a node that is up; where none is, of any. */
 function anyOf(nodes: readonly NodeSlot[], random: Random): number {

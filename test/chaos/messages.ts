@@ -1,4 +1,5 @@
 // What a chaos run and its processes say to each other.
+import type { RequestEvent } from '../../src/judge/request-judge.ts';
 
 export interface ToNode {
   readonly id: string;
@@ -19,6 +20,9 @@ export interface Ready {
   readonly kind: 'ready';
 }
 
+/** A handler of a node did something. */
+export type FromNode = Ready | { readonly kind: 'request'; readonly event: RequestEvent };
+
 export interface ClientsOrder {
   readonly kind: 'start';
   readonly url: string;
@@ -26,15 +30,22 @@ export interface ClientsOrder {
   readonly clients: number;
   readonly streams: number;
   readonly follows: number;
-  readonly rate: number;
 }
 
-/** `talk`: publish from now on. `rest`: publish nothing new. */
-export type ToClients = ClientsOrder | { readonly kind: 'talk' } | { readonly kind: 'rest' };
+/** So often a second each client publishes and asks, at most. */
+interface Talk {
+  readonly kind: 'talk';
+  readonly rate: number;
+  readonly requests: number;
+}
+
+/** `talk`: publish and ask from now on. `rest`: nothing new. */
+export type ToClients = ClientsOrder | Talk | { readonly kind: 'rest' };
 
 export interface FromClients {
   readonly kind: 'report';
   readonly notes: Uint32Array;
+  readonly requests: readonly RequestEvent[];
   /** Clients that follow all their streams, and that have a link now. */
   readonly there: number;
   readonly connected: number;

@@ -21,6 +21,8 @@ export interface ChaosOptions {
   readonly follows: number;
   /** Messages per second that each client publishes, at most. */
   readonly rate: number;
+  /** Requests per second that each client makes, at most. */
+  readonly requests: number;
   /** Mean time between two faults of links, of nodes, and of the engine, ms. */
   readonly linkFaultMs: number;
   readonly nodeFaultMs: number;
@@ -40,6 +42,7 @@ export const shortForm: ChaosOptions = {
   streams: 4,
   follows: 2,
   rate: 5,
+  requests: 2,
   linkFaultMs: 300,
   nodeFaultMs: 1_500,
   engineFaultMs: 6_000,
@@ -55,6 +58,7 @@ export const longForm: ChaosOptions = {
   clients: 80,
   follows: 3,
   rate: 10,
+  requests: 1,
   linkFaultMs: 80,
   nodeFaultMs: 1_000,
   engineFaultMs: 4_000,
@@ -72,6 +76,7 @@ const figures = [
   'streams',
   'follows',
   'rate',
+  'requests',
   'link-fault-ms',
   'node-fault-ms',
   'engine-fault-ms',

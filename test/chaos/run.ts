@@ -1,5 +1,6 @@
 // Chaos: a fleet under load, everything that can go wrong with it, and the judgement on what its clients saw. Run by `npm run chaos`.
 import { isClean, type Verdict } from '../../src/judge/judge.ts';
+import { isAnsweredWell, type RequestJudge, type RequestVerdict } from '../../src/judge/request-judge.ts';
 import { seeded } from '../../src/core/random.ts';
 import { realClock, sleep } from '../../src/host/clock.ts';
 import { Chaos, faultKinds, type FaultKind } from './faults.ts';
@@ -19,6 +20,7 @@ export interface ChaosReport extends Omit<Verdict, 'firstFault'> {
   /** How often the engine was made to lose writes. */
   readonly losses: number;
   readonly deliveriesPerS: number;
+  readonly requests: Omit<RequestVerdict, 'firstFault'>;
   /** How links ended and what else went wrong on the way, as the clients saw it. */
   readonly troubles: Readonly<Record<string, number>>;
   readonly firstFault: string | null;
@@ -46,10 +48,12 @@ export async function runChaos(options: ChaosOptions, say: Say): Promise<ChaosRe
     const { delivered } = fleet.judge;
     fleet.rest();
     await settle(fleet, options.clients);
-    const verdict = fleet.judge.verdict();
+    const { firstFault, ...verdict } = fleet.judge.verdict();
+    const { firstFault: firstOfRequests, ...requests } = fleet.requests.verdict();
     const { mode, engine, seed, nodes, clients } = options;
     const report = { mode, engine, seed, seconds: spentS, nodes, clients, ...done, deliveriesPerS: Math.round(delivered / spentS) };
-    return { ...report, troubles: fleet.report.troubles, ...verdict, failures: failures(options, verdict, { ...done, delivered, there: fleet.report.there }) };
+    const failures = [...failed(options, fleet.judge.verdict(), { ...done, delivered, there: fleet.report.there }), ...unanswered(options, fleet.requests)];
+    return { ...report, troubles: fleet.report.troubles, ...verdict, requests, firstFault: firstFault ?? firstOfRequests, failures };
   } finally {
     progress.cancel();
   }
@@ -99,15 +103,16 @@ async function settle(fleet: ChaosFleet, clients: number): Promise<void> {
   let last = '';
   for (let since = realClock.now(); realClock.now() - since < QUIET_MS; await sleep(250)) {
     const verdict = fleet.judge.verdict();
-    const isKnown = verdict.sent === verdict.acknowledged + verdict.undecided + verdict.refused;
-    if (verdict.lost === 0 && isKnown && fleet.report.there === clients) return;
-    const now = JSON.stringify(verdict);
+    const requests = fleet.requests.verdict();
+    const isKnown = verdict.sent === verdict.acknowledged + verdict.undecided + verdict.refused && fleet.requests.open === 0;
+    if (verdict.lost === 0 && isKnown && isAnsweredWell(requests) && fleet.report.there === clients) return;
+    const now = JSON.stringify([verdict, requests]);
     if (now !== last) since = realClock.now();
     last = now;
   }
 }
 
-function failures(options: ChaosOptions, verdict: Verdict, done: Done & { readonly delivered: number; readonly there: number }): string[] {
+function failed(options: ChaosOptions, verdict: Verdict, done: Done & { readonly delivered: number; readonly there: number }): string[] {
   const found: string[] = [];
   const must = (holds: boolean, what: string): void => void (holds || found.push(what));
   must(isClean(verdict), 'a client did not get what it was promised');
@@ -129,11 +134,25 @@ function failures(options: ChaosOptions, verdict: Verdict, done: Done & { readon
   return found;
 }
 
+function unanswered({ mode }: ChaosOptions, judge: RequestJudge): string[] {
+  const found: string[] = [];
+  const must = (holds: boolean, what: string): void => void (holds || found.push(what));
+  const verdict = judge.verdict();
+  must(isAnsweredWell(verdict), 'a request was not answered, or a handler not run, as promised');
+  must(judge.open === 0, `the fate of every request must be known in the end, got ${judge.open} without`);
+  if (mode === 'faults') {
+    must(verdict.sentAgain > 0, 'some requests must be sent again: else nothing is shown');
+    must(verdict.undecided === 0, `no request may be undecided within the resume window, got ${verdict.undecided}`);
+  }
+  return found;
+}
+
 const seconds = (since: number): number => Math.round((realClock.now() - since) / 100) / 10;
 
 function progressLine(fleet: ChaosFleet): string {
   const { connected, moved } = fleet.report;
   const { sent, acknowledged, delivered, lost, duplicated, outOfOrder, silentGaps, gaps, undecided } = fleet.judge.verdict();
   const faults = duplicated + outOfOrder + silentGaps;
-  return `${connected} connected, ${moved} moved, ${sent} sent, ${acknowledged} acknowledged, ${delivered} delivered, ${lost} missing, ${faults} wrong, ${gaps} gaps, ${undecided} undecided`;
+  const { asked, answered, sentAgain, runAgain } = fleet.requests.verdict();
+  return `${connected} connected, ${moved} moved, ${sent} sent, ${acknowledged} acknowledged, ${delivered} delivered, ${lost} missing, ${faults} wrong, ${gaps} gaps, ${undecided} undecided; of ${asked} requests ${answered} answered, ${sentAgain} sent again, ${runAgain} run again`;
 }
