@@ -13,7 +13,7 @@ export interface Run {
 export type RequestEvent =
   /** `sent`: there was a link, so that it went out at once. */
   | { readonly kind: 'asked'; readonly client: number; readonly number: number; readonly sent: boolean }
-  /** The client has another link: whatever is not answered goes out, again or for the first time. */
+  /** The client has another link: whatever is not answered goes out, again or for the first time, or is undecided right after. */
   | { readonly kind: 'linked'; readonly client: number }
   /** `reply`: what the reply says of itself; null where it cannot be read. */
   | { readonly kind: 'answered'; readonly client: number; readonly number: number; readonly reply: Run | null }
@@ -113,7 +113,7 @@ export class RequestJudge {
       for (const [number, request] of requests) {
         asked++;
         if (request.fate !== null) counts[request.fate]++;
-        if (request.sent > 1) counts.sentAgain++;
+        if (request.sent > 1 && request.fate !== 'undecided') counts.sentAgain++;
         counts.runAgain += Math.max(0, request.ran.length - 1);
         for (const fault of faultsOf(client, number, request)) {
           if (fault === 'twice' && this.#keeps === 'not all') counts.forgotten++;

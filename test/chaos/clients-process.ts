@@ -8,10 +8,12 @@ import { below } from '../../src/core/random.ts';
 import type { Timer } from '../../src/core/clock.ts';
 import { realClock } from '../../src/host/clock.ts';
 import { realRandom } from '../../src/host/random.ts';
+import { INBOX } from '../../src/protocol/frames.ts';
 import { jsonCodec } from '../../src/protocol/json.ts';
 import { protoCodec } from '../../src/protocol/proto.ts';
 import type { RequestEvent } from '../../src/judge/request-judge.ts';
 import { Asker } from './asker.ts';
+import { userOf } from './sending.ts';
 import type { ClientsOrder, FromClients, ToClients } from './messages.ts';
 
 const TELL_MS = 100;
@@ -44,15 +46,17 @@ function perSecond(rate: number, turn: (member: number) => void): Rounds {
 }
 
 function start(order: ClientsOrder): void {
-  const { url, run, clients, streams } = order;
+  const { url, run, clients, streams, users } = order;
   follows = order.follows;
   for (let name = 0; name < clients; name++) {
     // Half of them speak JSON, half the binary form.
     const codec = name % 2 === 0 ? jsonCodec : protoCodec;
     const backoff = { baseMs: 100, capMs: 2_000 };
-    const client = { url, codec, backoff, connectTimeoutMs: 3_000 };
-    const witness = new Witness({ client, name, notebook, topicOf: (stream) => `chaos/${run}/${stream}`, padding: 40 });
+    const inbox = users === 0 ? null : streams + (name % users);
+    const client = { url, codec, backoff, connectTimeoutMs: 3_000, token: inbox === null ? undefined : userOf(inbox) };
+    const witness = new Witness({ client, name, notebook, topicOf: (stream) => (stream === inbox ? INBOX : `chaos/${run}/${stream}`), padding: 40 });
     for (let i = 0; i < follows; i++) witness.subscribe((name + i) % streams);
+    if (inbox !== null) witness.subscribe(inbox);
     let moving = false;
     witness.client.onState((state) => {
       if (state.kind === 'moving') moving ||= state.stage === 'settling';

@@ -1,7 +1,9 @@
 // What a chaos run and its processes say to each other.
 import type { RequestEvent } from '../../src/judge/request-judge.ts';
+import type { SendEvent, Sending } from './sending.ts';
 
-export interface ToNode {
+export interface NodeOrder {
+  readonly kind: 'start';
   readonly id: string;
   readonly port: number;
   /** Where clients reach it: its fault proxy. */
@@ -10,6 +12,9 @@ export interface ToNode {
   /** `local`: joins the engine of the run's host process; else an address. */
   readonly engine: string;
 }
+
+/** `send`: to inboxes, from now on. `rest`: nothing new. */
+export type ToNode = NodeOrder | ({ readonly kind: 'send' } & Sending) | { readonly kind: 'rest' };
 
 export interface ToHost {
   readonly name: string;
@@ -20,8 +25,9 @@ export interface Ready {
   readonly kind: 'ready';
 }
 
-/** A handler of a node did something. */
-export type FromNode = Ready | { readonly kind: 'request'; readonly event: RequestEvent };
+/** What became of a request, or of a message to an inbox. */
+export type NodeEvent = RequestEvent | SendEvent;
+export type FromNode = Ready | NodeEvent;
 
 export interface ClientsOrder {
   readonly kind: 'start';
@@ -29,6 +35,8 @@ export interface ClientsOrder {
   readonly run: string;
   readonly clients: number;
   readonly streams: number;
+  /** Who share the inboxes, which are the streams after those. 0: nobody is anybody in particular. */
+  readonly users: number;
   readonly follows: number;
 }
 

@@ -19,6 +19,9 @@ export interface ChaosOptions {
   readonly streams: number;
   /** Streams that each client follows. */
   readonly follows: number;
+  /** Users that the clients are, and messages per second that each node sends to their inboxes. */
+  readonly users: number;
+  readonly sends: number;
   /** Messages per second that each client publishes, at most. */
   readonly rate: number;
   /** Requests per second that each client makes, at most. */
@@ -41,6 +44,8 @@ export const shortForm: ChaosOptions = {
   clients: 40,
   streams: 4,
   follows: 2,
+  users: 10,
+  sends: 5,
   rate: 5,
   requests: 2,
   linkFaultMs: 300,
@@ -57,6 +62,8 @@ export const longForm: ChaosOptions = {
   nodes: 4,
   clients: 80,
   follows: 3,
+  users: 20,
+  sends: 10,
   rate: 10,
   requests: 1,
   linkFaultMs: 80,
@@ -75,6 +82,8 @@ const figures = [
   'clients',
   'streams',
   'follows',
+  'users',
+  'sends',
   'rate',
   'requests',
   'link-fault-ms',
