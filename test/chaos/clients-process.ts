@@ -12,7 +12,9 @@ import { INBOX } from '../../src/protocol/frames.ts';
 import { jsonCodec } from '../../src/protocol/json.ts';
 import { protoCodec } from '../../src/protocol/proto.ts';
 import type { RequestEvent } from '../../src/judge/request-judge.ts';
+import type { Attendance } from '../../src/judge/attendance.ts';
 import { Asker } from './asker.ts';
+import { Attendee } from './attendee.ts';
 import { userOf } from './sending.ts';
 import type { ClientsOrder, FromClients, ToClients } from './messages.ts';
 
@@ -21,12 +23,23 @@ const LEAVE_MS = 250;
 const AWAY_MS = 400;
 /** Messages of one client that may be under way. */
 const UNDER_WAY = 50;
+/** One client in so many follows who comes and goes. */
+const FOLLOWERS = 8;
+const WHO_MS = 500;
 
 const notebook = new Notebook();
 let heard: RequestEvent[] = [];
+let attendance: Attendance | null = null;
 const troubles: Record<string, number> = {};
 const trouble = (what: string): void => void (troubles[what] = (troubles[what] ?? 0) + 1);
-const witnesses: { readonly witness: Witness; readonly asker: Asker; readonly publishesOn: number; underWay: number; away: boolean }[] = [];
+const witnesses: {
+  readonly witness: Witness;
+  readonly asker: Asker;
+  readonly attendee: Attendee;
+  readonly publishesOn: number;
+  underWay: number;
+  away: boolean;
+}[] = [];
 let moved = 0;
 let turns: readonly Rounds[] = [];
 let leaving: Timer | null = null;
@@ -38,6 +51,7 @@ followParent((order) => {
   else if (message.kind === 'rest') {
     for (const rounds of turns) rounds.stop();
     leaving?.cancel();
+    realClock.after(WHO_MS, () => void who());
   } else turns = [perSecond(message.rate, publish), perSecond(message.requests, (member) => witnesses[member].asker.ask())];
 });
 
@@ -69,7 +83,8 @@ function start(order: ClientsOrder): void {
     witness.client.onUndecided(({ kind }) => trouble(`undecided ${kind}`));
     witness.client.onLost(() => trouble('lost by the client'));
     const asker = new Asker(witness.client, name, (event) => void heard.push(event));
-    witnesses.push({ witness, asker, publishesOn: name % streams, underWay: 0, away: false });
+    const attendee = new Attendee(witness.client, `chaos/${run}/presence`, { follows: name % FOLLOWERS === 0 });
+    witnesses.push({ witness, asker, attendee, publishesOn: name % streams, underWay: 0, away: false });
   }
   realClock.every(TELL_MS, tell);
   leaving = realClock.every(LEAVE_MS, () => leave(streams));
@@ -84,6 +99,7 @@ function publish(member: number): void {
 
 function leave(streams: number): void {
   const one = witnesses[below(realRandom, witnesses.length)];
+  if (turns.length > 0) witnesses[below(realRandom, witnesses.length)].attendee.turn();
   // Not before it has been there once: the first message of a stream must find all of them.
   if (turns.length === 0 || one.away || !one.witness.isThere) return;
   one.away = true;
@@ -95,11 +111,25 @@ function leave(streams: number): void {
   });
 }
 
+/** Asks all over again, as it takes a while until nobody is taken for present any more who is not. */
+async function who(): Promise<void> {
+  const attendees = witnesses.map(({ attendee }) => attendee);
+  const answers = await Promise.all(attendees.map((attendee) => attendee.ask()));
+  const isList = (names: readonly string[] | null): names is readonly string[] => names !== null;
+  attendance = {
+    here: attendees.map(({ name }) => name).filter((name) => name !== null),
+    answered: answers.filter(isList),
+    followed: attendees.map(({ followed }) => followed).filter(isList),
+  };
+  realClock.after(WHO_MS, () => void who());
+}
+
 function tell(): void {
   tellParent({
     kind: 'report',
     notes: notebook.take(),
     requests: heard,
+    attendance,
     there: witnesses.filter(({ witness, away }) => !away && witness.isThere).length,
     connected: witnesses.filter(({ witness }) => ['open', 'moving'].includes(witness.client.state.kind)).length,
     moved,

@@ -124,7 +124,7 @@ export class ChaosFleet implements AsyncDisposable {
   readonly #own: Engine;
   readonly #operator: Operator;
   readonly #clients: Child<ToClients, FromClients>;
-  #report: FromClients = { kind: 'report', notes: new Uint32Array(), requests: [], there: 0, connected: 0, moved: 0, troubles: {} };
+  #report: FromClients = { kind: 'report', notes: new Uint32Array(), requests: [], attendance: null, there: 0, connected: 0, moved: 0, troubles: {} };
   #over = false;
 
   static async start(options: ChaosOptions): Promise<ChaosFleet> {

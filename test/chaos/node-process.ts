@@ -42,6 +42,7 @@ function start(order: NodeOrder): Sender {
     historyMs: 600_000,
     resumeMs: 120_000,
     unsentBytes: 16_384,
+    presenceMs: 3_000,
   });
   answerRequests(sessions, tell);
   server.listen({ port, host: '127.0.0.1', backlog: 4_096 }, () => tellParent({ kind: 'ready' } satisfies FromNode));

@@ -1,5 +1,6 @@
 // Chaos: a fleet under load, everything that can go wrong with it, and the judgement on what its clients saw. Run by `npm run chaos`.
 import { isClean, type Verdict } from '../../src/judge/judge.ts';
+import { judgeAttendance, type AttendanceVerdict } from '../../src/judge/attendance.ts';
 import { isAnsweredWell, type RequestJudge, type RequestVerdict } from '../../src/judge/request-judge.ts';
 import { seeded } from '../../src/core/random.ts';
 import { realClock, sleep } from '../../src/host/clock.ts';
@@ -23,6 +24,8 @@ export interface ChaosReport extends Omit<Verdict, 'firstFault'> {
   readonly requests: Omit<RequestVerdict, 'firstFault'>;
   /** Messages to inboxes, which are among the others. */
   readonly inboxes: ChaosFleet['sends'];
+  /** What joins and leaves add up to is counted, not judged: a node tells them after it has noted them, and may end in between. */
+  readonly presence: AttendanceVerdict | null;
   /** How links ended and what else went wrong on the way, as the clients saw it. */
   readonly troubles: Readonly<Record<string, number>>;
   readonly firstFault: string | null;
@@ -55,8 +58,18 @@ export async function runChaos(options: ChaosOptions, say: Say): Promise<ChaosRe
     const { mode, engine, seed, nodes, clients } = options;
     const report = { mode, engine, seed, seconds: spentS, nodes, clients, ...done, deliveriesPerS: Math.round(delivered / spentS) };
     const ends = { ...done, delivered, there: fleet.report.there, sends: fleet.sends };
-    const failures = [...failed(options, fleet.judge.verdict(), ends), ...unanswered(options, fleet.requests)];
-    return { ...report, troubles: fleet.report.troubles, ...verdict, requests, inboxes: fleet.sends, firstFault: firstFault ?? firstOfRequests, failures };
+    const presence = presenceOf(fleet);
+    const failures = [...absent(presence), ...failed(options, fleet.judge.verdict(), ends), ...unanswered(options, fleet.requests)];
+    return {
+      ...report,
+      troubles: fleet.report.troubles,
+      ...verdict,
+      requests,
+      inboxes: fleet.sends,
+      presence,
+      firstFault: firstFault ?? firstOfRequests,
+      failures,
+    };
   } finally {
     progress.cancel();
   }
@@ -107,9 +120,10 @@ async function settle(fleet: ChaosFleet, clients: number): Promise<void> {
   for (let since = realClock.now(); realClock.now() - since < QUIET_MS; await sleep(250)) {
     const verdict = fleet.judge.verdict();
     const requests = fleet.requests.verdict();
+    const presence = presenceOf(fleet);
     const isKnown = verdict.sent === verdict.acknowledged + verdict.undecided + verdict.refused && fleet.requests.open === 0;
-    if (verdict.lost === 0 && isKnown && isAnsweredWell(requests) && fleet.report.there === clients) return;
-    const now = JSON.stringify([verdict, requests]);
+    if (verdict.lost === 0 && isKnown && isAnsweredWell(requests) && fleet.report.there === clients && absent(presence).length === 0) return;
+    const now = JSON.stringify([verdict, requests, presence]);
     if (now !== last) since = realClock.now();
     last = now;
   }
@@ -144,6 +158,14 @@ function failed(options: ChaosOptions, verdict: Verdict, done: Ends): string[] {
     must(verdict.gaps > 0, 'somebody must be told of a gap: else nothing was lost, and nothing shown');
   }
   return found;
+}
+
+const presenceOf = ({ report: { attendance } }: ChaosFleet): AttendanceVerdict | null => (attendance === null ? null : judgeAttendance(attendance));
+
+function absent(presence: AttendanceVerdict | null): string[] {
+  if (presence === null) return ['nobody was asked who is there'];
+  const { missing, ghosts } = presence;
+  return missing + ghosts === 0 ? [] : [`who is present must be named and nobody else, got ${missing} missing, ${ghosts} ghosts`];
 }
 
 function unanswered({ mode }: ChaosOptions, judge: RequestJudge): string[] {
