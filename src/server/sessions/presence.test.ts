@@ -63,6 +63,26 @@ describe('presence', () => {
     assert.deepEqual([events(watcher), await present(stage, now, 't')], [[], [client]]);
   });
 
+  test('ends for a client whose link broke while its hello was still being answered', async () => {
+    const stage = new Stage();
+    const node = stage.node('a', { presenceMs: 6_000, authenticate: () => ({ user: 'bob' }) });
+    const watcher = await stage.open(node, { instance: 'i2', token: 'bob' });
+    const after = { epoch: 'memory.0', offset: 0 };
+    // The inbox is answered late, and what the client is present on comes after it.
+    const slow = stage.node('b', { presenceMs: 6_000, authenticate: () => ({ user: 'bob' }) });
+    const { tail } = slow.engine.streams;
+    slow.instead.tail = (name, listener) => new Promise((resolve) => void stage.clock.after(1_000, () => resolve(tail(name, listener))));
+    const subscriptions = [
+      { topic: '@inbox', after },
+      { topic: 't', after, presence: true },
+    ];
+    const link = await stage.open(slow, { subscriptions });
+    link.break();
+    await stage.settle(30_000);
+    assert.deepEqual(await present(stage, watcher, 't'), []);
+    assert.equal(slow.sessions.hub.size, 0, 'nor is anything followed for it');
+  });
+
   test('may be refused, and what the engine did not take is entered with the next refresh', async () => {
     const stage = new Stage();
     const node = stage.node('a', { presenceMs: 6_000, authorize: ({ action, topic }) => action !== 'presence' || topic === 't' });
