@@ -83,6 +83,31 @@ describe('presence', () => {
     assert.equal(slow.sessions.hub.size, 0, 'nor is anything followed for it');
   });
 
+  test('is told a little later where the engine was away at that moment: who came and who left', async () => {
+    const stage = new Stage();
+    const node = stage.node('a', { presenceMs: 6_000 });
+    const watcher = await stage.open(node, { instance: 'i2' });
+    watcher.say(fromNow('@presence/t'));
+    const [p, q] = [await stage.open(node), await stage.open(node, { instance: 'i3' })];
+    p.say(join('t'));
+    await stage.settle();
+    const [first, second] = [p, q].map(({ welcome }) => welcome.client);
+    assert.deepEqual(events(watcher), [`+${first}`]);
+    // What the engine did counts, though its answer, or the news of it, is lost.
+    const { enter, leave } = node.engine.streams;
+    node.instead.enter = (...call) => enter(...call).then(unreachable);
+    node.instead.leave = (...call) => leave(...call).then(unreachable);
+    node.instead.append = unreachable;
+    q.say(join('t'));
+    p.say({ type: 'unsubscribe', topic: 't' });
+    await stage.settle();
+    for (const name of ['enter', 'leave', 'append'] as const) delete node.instead[name];
+    await stage.settle(2_000);
+    assert.deepEqual(events(watcher).toSorted(), [`+${second}`, `-${first}`].toSorted());
+    await stage.settle(20_000);
+    assert.deepEqual(events(watcher), [], 'once is enough');
+  });
+
   test('may be refused, and what the engine did not take is entered with the next refresh', async () => {
     const stage = new Stage();
     const node = stage.node('a', { presenceMs: 6_000, authorize: ({ action, topic }) => action !== 'presence' || topic === 't' });
