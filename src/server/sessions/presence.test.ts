@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fromNow, Stage, unreachable, type PlayedLink } from '../../../test/sessions/stage.ts';
+import { memoryEngine } from '../../engine/memory.ts';
 import type { ClientFrame } from '../../protocol/frames.ts';
 
 const join = (topic: string): ClientFrame => ({ type: 'subscribe', topic, start: { history: 0 }, presence: true });
@@ -70,8 +71,8 @@ describe('presence', () => {
     const after = { epoch: 'memory.0', offset: 0 };
     // The inbox is answered late, and what the client is present on comes after it.
     const slow = stage.node('b', { presenceMs: 6_000, authenticate: () => ({ user: 'bob' }) });
-    const { tail } = slow.engine.streams;
-    slow.instead.tail = (name, listener) => new Promise((resolve) => void stage.clock.after(1_000, () => resolve(tail(name, listener))));
+    const { streams } = memoryEngine(stage);
+    slow.instead.tail = (name, listener) => new Promise((resolve) => void stage.clock.after(1_000, () => resolve(streams.tail(name, listener))));
     const subscriptions = [
       { topic: '@inbox', after },
       { topic: 't', after, presence: true },
@@ -94,9 +95,9 @@ describe('presence', () => {
     const [first, second] = [p, q].map(({ welcome }) => welcome.client);
     assert.deepEqual(events(watcher), [`+${first}`]);
     // What the engine did counts, though its answer, or the news of it, is lost.
-    const { enter, leave } = node.engine.streams;
-    node.instead.enter = (...call) => enter(...call).then(unreachable);
-    node.instead.leave = (...call) => leave(...call).then(unreachable);
+    const { streams } = memoryEngine(stage);
+    node.instead.enter = (...call) => streams.enter(...call).then(unreachable);
+    node.instead.leave = (...call) => streams.leave(...call).then(unreachable);
     node.instead.append = unreachable;
     q.say(join('t'));
     p.say({ type: 'unsubscribe', topic: 't' });
