@@ -311,6 +311,8 @@ export class Client {
     // Whoever heard of the new state may have closed the client.
     if (wire.isOver) return;
     wire.ready = true;
+    // What was left since the hello. Followed again from no position, it has to be asked for again.
+    for (const topic of wire.unanswered) if (!this.#streams.get(topic)?.position) wire.leave(topic);
     const asks = [...this.#streams.values()].filter((stream) => !wire.unanswered.has(stream.topic) && isAskedFor(stream));
     for (const { topic } of asks) wire.unanswered.add(topic);
     wire.send([...asks.map((stream) => stream.ask()), ...this.#waiting(welcome), ...this.#questions.frames()]);
@@ -371,14 +373,14 @@ export class Client {
 
   /** Nobody listens any more. */
   #leave(stream: Stream): void {
-    if (this.#streams.get(stream.topic) !== stream) return;
-    this.#streams.delete(stream.topic);
-    for (const wire of this.#wires.values()) {
-      wire.unanswered.delete(stream.topic);
-      this.#checkSettled(wire);
-    }
-    if (stream.state.kind === 'ended') return;
-    this.#current()?.leave(stream.topic);
+    const { topic } = stream;
+    if (this.#streams.get(topic) !== stream) return;
+    this.#streams.delete(topic);
+    const wire = this.#current();
+    // On a link that is not welcomed yet it is left with the welcome.
+    if (!wire?.ready) return;
+    wire.leave(topic);
+    this.#checkSettled(wire);
   }
 }
 

@@ -64,8 +64,9 @@ export class Wire {
     });
   }
 
+  /** Once it was welcomed. */
   leave(topic: string): void {
-    if (!this.ready) return;
+    this.unanswered.delete(topic);
     this.#left.set(topic, (this.#left.get(topic) ?? 0) + 1);
     this.send([{ type: 'unsubscribe', topic }]);
   }

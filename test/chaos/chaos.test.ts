@@ -1,5 +1,6 @@
 // Two minutes of chaos: whatever happens to links, nodes and the engine, nothing is lost, repeated, reordered or skipped in
-// silence; and where the engine itself loses what it acknowledged, everybody concerned is told. `npm run chaos -- --long` goes on for hours.
+// silence, requests are answered as promised, and in the end present is who is there; where the engine itself loses what it
+// acknowledged, everybody concerned is told. `npm run chaos -- --long` goes on for hours.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { noRedis } from '../redis-server.ts';

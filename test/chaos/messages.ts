@@ -1,6 +1,10 @@
 // What a chaos run and its processes say to each other.
+import type { Attendance } from '../../src/judge/attendance.ts';
+import type { RequestEvent } from '../../src/judge/request-judge.ts';
+import type { SendEvent, Sending } from './sending.ts';
 
-export interface ToNode {
+export interface NodeOrder {
+  readonly kind: 'start';
   readonly id: string;
   readonly port: number;
   /** Where clients reach it: its fault proxy. */
@@ -9,6 +13,9 @@ export interface ToNode {
   /** `local`: joins the engine of the run's host process; else an address. */
   readonly engine: string;
 }
+
+/** `send`: to inboxes, from now on. `rest`: nothing new. */
+export type ToNode = NodeOrder | ({ readonly kind: 'send' } & Sending) | { readonly kind: 'rest' };
 
 export interface ToHost {
   readonly name: string;
@@ -19,22 +26,37 @@ export interface Ready {
   readonly kind: 'ready';
 }
 
+/** What became of a request, or of a message to an inbox. */
+export type NodeEvent = RequestEvent | SendEvent;
+export type FromNode = Ready | NodeEvent;
+
 export interface ClientsOrder {
   readonly kind: 'start';
   readonly url: string;
   readonly run: string;
   readonly clients: number;
   readonly streams: number;
+  /** Who share the inboxes, which are the streams after those. 0: nobody is anybody in particular. */
+  readonly users: number;
   readonly follows: number;
-  readonly rate: number;
 }
 
-/** `talk`: publish from now on. `rest`: publish nothing new. */
-export type ToClients = ClientsOrder | { readonly kind: 'talk' } | { readonly kind: 'rest' };
+/** So often a second each client publishes and asks, at most. */
+interface Talk {
+  readonly kind: 'talk';
+  readonly rate: number;
+  readonly requests: number;
+}
+
+/** `talk`: publish and ask from now on. `rest`: nothing new. */
+export type ToClients = ClientsOrder | Talk | { readonly kind: 'rest' };
 
 export interface FromClients {
   readonly kind: 'report';
   readonly notes: Uint32Array;
+  readonly requests: readonly RequestEvent[];
+  /** Who is there, as far as it was asked since clients came to rest. */
+  readonly attendance: Attendance | null;
   /** Clients that follow all their streams, and that have a link now. */
   readonly there: number;
   readonly connected: number;

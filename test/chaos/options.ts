@@ -19,8 +19,13 @@ export interface ChaosOptions {
   readonly streams: number;
   /** Streams that each client follows. */
   readonly follows: number;
+  /** Users that the clients are, and messages per second that each node sends to their inboxes. */
+  readonly users: number;
+  readonly sends: number;
   /** Messages per second that each client publishes, at most. */
   readonly rate: number;
+  /** Requests per second that each client makes, at most. */
+  readonly requests: number;
   /** Mean time between two faults of links, of nodes, and of the engine, ms. */
   readonly linkFaultMs: number;
   readonly nodeFaultMs: number;
@@ -39,7 +44,10 @@ export const shortForm: ChaosOptions = {
   clients: 40,
   streams: 4,
   follows: 2,
+  users: 10,
+  sends: 5,
   rate: 5,
+  requests: 2,
   linkFaultMs: 300,
   nodeFaultMs: 1_500,
   engineFaultMs: 6_000,
@@ -54,7 +62,10 @@ export const longForm: ChaosOptions = {
   nodes: 4,
   clients: 80,
   follows: 3,
+  users: 20,
+  sends: 10,
   rate: 10,
+  requests: 1,
   linkFaultMs: 80,
   nodeFaultMs: 1_000,
   engineFaultMs: 4_000,
@@ -71,7 +82,10 @@ const figures = [
   'clients',
   'streams',
   'follows',
+  'users',
+  'sends',
   'rate',
+  'requests',
   'link-fault-ms',
   'node-fault-ms',
   'engine-fault-ms',

@@ -1,5 +1,7 @@
 // Chaos: a fleet under load, everything that can go wrong with it, and the judgement on what its clients saw. Run by `npm run chaos`.
 import { isClean, type Verdict } from '../../src/judge/judge.ts';
+import { judgeAttendance, type AttendanceVerdict } from '../../src/judge/attendance.ts';
+import { isAnsweredWell, type RequestJudge, type RequestVerdict } from '../../src/judge/request-judge.ts';
 import { seeded } from '../../src/core/random.ts';
 import { realClock, sleep } from '../../src/host/clock.ts';
 import { Chaos, faultKinds, type FaultKind } from './faults.ts';
@@ -19,6 +21,11 @@ export interface ChaosReport extends Omit<Verdict, 'firstFault'> {
   /** How often the engine was made to lose writes. */
   readonly losses: number;
   readonly deliveriesPerS: number;
+  readonly requests: Omit<RequestVerdict, 'firstFault'>;
+  /** Messages to inboxes, which are among the others. */
+  readonly inboxes: ChaosFleet['sends'];
+  /** What joins and leaves add up to is counted, not judged: a node tells them after it has noted them, and may end in between. */
+  readonly presence: AttendanceVerdict | null;
   /** How links ended and what else went wrong on the way, as the clients saw it. */
   readonly troubles: Readonly<Record<string, number>>;
   readonly firstFault: string | null;
@@ -46,10 +53,23 @@ export async function runChaos(options: ChaosOptions, say: Say): Promise<ChaosRe
     const { delivered } = fleet.judge;
     fleet.rest();
     await settle(fleet, options.clients);
-    const verdict = fleet.judge.verdict();
+    const { firstFault, ...verdict } = fleet.judge.verdict();
+    const { firstFault: firstOfRequests, ...requests } = fleet.requests.verdict();
     const { mode, engine, seed, nodes, clients } = options;
     const report = { mode, engine, seed, seconds: spentS, nodes, clients, ...done, deliveriesPerS: Math.round(delivered / spentS) };
-    return { ...report, troubles: fleet.report.troubles, ...verdict, failures: failures(options, verdict, { ...done, delivered, there: fleet.report.there }) };
+    const ends = { ...done, delivered, there: fleet.report.there, sends: fleet.sends };
+    const presence = presenceOf(fleet);
+    const failures = [...absent(presence), ...failed(options, fleet.judge.verdict(), ends), ...unanswered(options, fleet.requests)];
+    return {
+      ...report,
+      troubles: fleet.report.troubles,
+      ...verdict,
+      requests,
+      inboxes: fleet.sends,
+      presence,
+      firstFault: firstFault ?? firstOfRequests,
+      failures,
+    };
   } finally {
     progress.cancel();
   }
@@ -99,15 +119,23 @@ async function settle(fleet: ChaosFleet, clients: number): Promise<void> {
   let last = '';
   for (let since = realClock.now(); realClock.now() - since < QUIET_MS; await sleep(250)) {
     const verdict = fleet.judge.verdict();
-    const isKnown = verdict.sent === verdict.acknowledged + verdict.undecided + verdict.refused;
-    if (verdict.lost === 0 && isKnown && fleet.report.there === clients) return;
-    const now = JSON.stringify(verdict);
+    const requests = fleet.requests.verdict();
+    const presence = presenceOf(fleet);
+    const isKnown = verdict.sent === verdict.acknowledged + verdict.undecided + verdict.refused && fleet.requests.open === 0;
+    if (verdict.lost === 0 && isKnown && isAnsweredWell(requests) && fleet.report.there === clients && absent(presence).length === 0) return;
+    const now = JSON.stringify([verdict, requests, presence]);
     if (now !== last) since = realClock.now();
     last = now;
   }
 }
 
-function failures(options: ChaosOptions, verdict: Verdict, done: Done & { readonly delivered: number; readonly there: number }): string[] {
+interface Ends extends Done {
+  readonly delivered: number;
+  readonly there: number;
+  readonly sends: ChaosFleet['sends'];
+}
+
+function failed(options: ChaosOptions, verdict: Verdict, done: Ends): string[] {
   const found: string[] = [];
   const must = (holds: boolean, what: string): void => void (holds || found.push(what));
   must(isClean(verdict), 'a client did not get what it was promised');
@@ -116,7 +144,10 @@ function failures(options: ChaosOptions, verdict: Verdict, done: Done & { readon
   must(open === 0, `the fate of every message must be known in the end, got ${open} without`);
   if (options.mode === 'faults') {
     must(verdict.gaps === 0, `no gap may be told while the engine keeps everything, got ${verdict.gaps}`);
-    must(verdict.undecided === 0, `nothing may be undecided within the resume window, got ${verdict.undecided}`);
+    // A node that ends, or loses the engine, does not know what became of the message that it was sending.
+    const undecided = verdict.undecided - done.sends.undecided;
+    must(undecided === 0, `nothing of a client may be undecided within the resume window, got ${undecided}`);
+    must(options.users === 0 || done.sends.acknowledged > 0, 'something must be sent to inboxes: else nothing is shown');
     must(done.faults >= options.faults, `${options.faults} faults must happen, got ${done.faults}`);
     must(done.delivered >= options.messages, `${options.messages} messages must be delivered, got ${done.delivered}`);
     for (const [kind, what] of Object.entries(faultKinds)) {
@@ -129,11 +160,33 @@ function failures(options: ChaosOptions, verdict: Verdict, done: Done & { readon
   return found;
 }
 
+const presenceOf = ({ report: { attendance } }: ChaosFleet): AttendanceVerdict | null => (attendance === null ? null : judgeAttendance(attendance));
+
+function absent(presence: AttendanceVerdict | null): string[] {
+  if (presence === null) return ['nobody was asked who is there'];
+  const { missing, ghosts } = presence;
+  return missing + ghosts === 0 ? [] : [`who is present must be named and nobody else, got ${missing} missing, ${ghosts} ghosts`];
+}
+
+function unanswered({ mode }: ChaosOptions, judge: RequestJudge): string[] {
+  const found: string[] = [];
+  const must = (holds: boolean, what: string): void => void (holds || found.push(what));
+  const verdict = judge.verdict();
+  must(isAnsweredWell(verdict), 'a request was not answered, or a handler not run, as promised');
+  must(judge.open === 0, `the fate of every request must be known in the end, got ${judge.open} without`);
+  if (mode === 'faults') {
+    must(verdict.sentAgain > 0, 'some requests must be sent again: else nothing is shown');
+    must(verdict.undecided === 0, `no request may be undecided within the resume window, got ${verdict.undecided}`);
+  }
+  return found;
+}
+
 const seconds = (since: number): number => Math.round((realClock.now() - since) / 100) / 10;
 
 function progressLine(fleet: ChaosFleet): string {
   const { connected, moved } = fleet.report;
   const { sent, acknowledged, delivered, lost, duplicated, outOfOrder, silentGaps, gaps, undecided } = fleet.judge.verdict();
   const faults = duplicated + outOfOrder + silentGaps;
-  return `${connected} connected, ${moved} moved, ${sent} sent, ${acknowledged} acknowledged, ${delivered} delivered, ${lost} missing, ${faults} wrong, ${gaps} gaps, ${undecided} undecided`;
+  const { asked, answered, sentAgain, runAgain } = fleet.requests.verdict();
+  return `${connected} connected, ${moved} moved, ${sent} sent, ${acknowledged} acknowledged, ${delivered} delivered, ${lost} missing, ${faults} wrong, ${gaps} gaps, ${undecided} undecided; of ${asked} requests ${answered} answered, ${sentAgain} sent again, ${runAgain} run again`;
 }

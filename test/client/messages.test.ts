@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Gap } from '../../src/client/streams.ts';
 import type { ClientFrame } from '../../src/protocol/frames.ts';
-import { publication, Stage } from './stage.ts';
+import { publication, Stage, welcomeFrame } from './stage.ts';
 
 const at = (offset: number, epoch = 'e1') => ({ epoch, offset });
 const numbers = (frames: readonly ClientFrame[]) => frames.map((frame) => (frame.type === 'publish' ? `${frame.topic}${frame.number}` : frame.type));
@@ -100,6 +100,22 @@ describe('a subscription', () => {
     assert.equal(again.state.kind, 'asking');
     stage.link.say({ type: 'subscribed', topic: 'a', position: at(0) }, publication('a', 1), publication('a', 2));
     assert.deepEqual(heard, [1, 2]);
+  });
+
+  test('that ends between a hello and its welcome is left on that link, too', () => {
+    const { stage, subscription } = listening();
+    stage.link.break();
+    stage.nextLink();
+    stage.link.events.opened();
+    subscription.stop();
+    const heard: unknown[] = [];
+    stage.link.sent();
+    stage.link.say(welcomeFrame({ resumed: true }));
+    assert.deepEqual(stage.link.sent(), [{ type: 'unsubscribe', topic: 'a' }]);
+    stage.client.subscribe('a', {}, ({ value }) => heard.push(value));
+    stage.link.say({ type: 'subscribed', topic: 'a', position: at(0) }, publication('a', 1), { type: 'unsubscribed', topic: 'a', code: 200, message: '' });
+    stage.link.say({ type: 'subscribed', topic: 'a', position: at(1) }, publication('a', 2));
+    assert.deepEqual(heard, [2]);
   });
 
   test('that the server ends says why, and is not asked for again', () => {

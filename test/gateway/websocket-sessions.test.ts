@@ -9,14 +9,14 @@ import { sleep } from '../../src/host/clock.ts';
 import { freshName, realRandom } from '../../src/host/random.ts';
 import { isClean, Judge } from '../../src/judge/judge.ts';
 import { HostedEngine } from '../chaos/engines.ts';
-import type { FromClients, Ready, ToClients, ToNode } from '../chaos/messages.ts';
+import type { FromClients, FromNode, NodeOrder, ToClients } from '../chaos/messages.ts';
 import { RelayStage, until } from './relay-stage.ts';
 
 const CLIENTS = 40;
 
 /** A process with sessions. */
-async function startNode(order: ToNode): Promise<Child<ToNode, Ready>> {
-  const node = new Child<ToNode, Ready>(new URL('../chaos/node-process.js', import.meta.url));
+async function startNode(order: NodeOrder): Promise<Child<NodeOrder, FromNode>> {
+  const node = new Child<NodeOrder, FromNode>(new URL('../chaos/node-process.js', import.meta.url));
   const ready = new Promise((resolve) => void node.onMessage(resolve));
   node.send(order);
   await Promise.race([ready, node.exited]);
@@ -29,7 +29,7 @@ test('two nodes are killed and started in turn under traffic: no client loses it
   await using _engine = await HostedEngine.start(fleet);
   // Clients that are told to move come back to the front.
   await using stage = await RelayStage.open({ ports, websocket: { failover: true, reattachMs: 20_000 } });
-  const orders = ports.map((port, i): ToNode => ({ id: `n${i + 1}`, port, address: `127.0.0.1:${stage.port}`, fleet, engine: 'local' }));
+  const orders = ports.map((port, i): NodeOrder => ({ kind: 'start', id: `n${i + 1}`, port, address: `127.0.0.1:${stage.port}`, fleet, engine: 'local' }));
   const nodes = await Promise.all(orders.map(startNode));
   const clients = new Child<ToClients, FromClients>(new URL('../chaos/clients-process.js', import.meta.url));
   const judge = new Judge();
@@ -40,10 +40,10 @@ test('two nodes are killed and started in turn under traffic: no client loses it
   });
   try {
     const url = `ws://127.0.0.1:${stage.port}/evenkeel`;
-    clients.send({ kind: 'start', url, run: fleet, clients: CLIENTS, streams: 20, follows: 3, rate: 20 });
+    clients.send({ kind: 'start', url, run: fleet, clients: CLIENTS, streams: 20, follows: 3, users: 0 });
     await until(() => told.report?.there === CLIENTS, 'all clients are there', 20_000);
     const before = stage.tally.websockets;
-    clients.send({ kind: 'talk' });
+    clients.send({ kind: 'talk', rate: 20, requests: 0 });
     for (let round = 0; round < 4; round++) {
       const victim = round % 2;
       await sleep(700);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fromNow, Stage, unreachable, type PlayedLink } from '../../../test/sessions/stage.ts';
+import { memoryEngine } from '../../engine/memory.ts';
 import type { ClientFrame } from '../../protocol/frames.ts';
 
 const join = (topic: string): ClientFrame => ({ type: 'subscribe', topic, start: { history: 0 }, presence: true });
@@ -61,6 +62,51 @@ describe('presence', () => {
     old.break(1000);
     await stage.settle(20_000);
     assert.deepEqual([events(watcher), await present(stage, now, 't')], [[], [client]]);
+  });
+
+  test('ends for a client whose link broke while its hello was still being answered', async () => {
+    const stage = new Stage();
+    const node = stage.node('a', { presenceMs: 6_000, authenticate: () => ({ user: 'bob' }) });
+    const watcher = await stage.open(node, { instance: 'i2', token: 'bob' });
+    const after = { epoch: 'memory.0', offset: 0 };
+    // The inbox is answered late, and what the client is present on comes after it.
+    const slow = stage.node('b', { presenceMs: 6_000, authenticate: () => ({ user: 'bob' }) });
+    const { streams } = memoryEngine(stage);
+    slow.instead.tail = (name, listener) => new Promise((resolve) => void stage.clock.after(1_000, () => resolve(streams.tail(name, listener))));
+    const subscriptions = [
+      { topic: '@inbox', after },
+      { topic: 't', after, presence: true },
+    ];
+    const link = await stage.open(slow, { subscriptions });
+    link.break();
+    await stage.settle(30_000);
+    assert.deepEqual(await present(stage, watcher, 't'), []);
+    assert.equal(slow.sessions.hub.size, 0, 'nor is anything followed for it');
+  });
+
+  test('is told a little later where the engine was away at that moment: who came and who left', async () => {
+    const stage = new Stage();
+    const node = stage.node('a', { presenceMs: 6_000 });
+    const watcher = await stage.open(node, { instance: 'i2' });
+    watcher.say(fromNow('@presence/t'));
+    const [p, q] = [await stage.open(node), await stage.open(node, { instance: 'i3' })];
+    p.say(join('t'));
+    await stage.settle();
+    const [first, second] = [p, q].map(({ welcome }) => welcome.client);
+    assert.deepEqual(events(watcher), [`+${first}`]);
+    // What the engine did counts, though its answer, or the news of it, is lost.
+    const { streams } = memoryEngine(stage);
+    node.instead.enter = (...call) => streams.enter(...call).then(unreachable);
+    node.instead.leave = (...call) => streams.leave(...call).then(unreachable);
+    node.instead.append = unreachable;
+    q.say(join('t'));
+    p.say({ type: 'unsubscribe', topic: 't' });
+    await stage.settle();
+    for (const name of ['enter', 'leave', 'append'] as const) delete node.instead[name];
+    await stage.settle(2_000);
+    assert.deepEqual(events(watcher).toSorted(), [`+${second}`, `-${first}`].toSorted());
+    await stage.settle(20_000);
+    assert.deepEqual(events(watcher), [], 'once is enough');
   });
 
   test('may be refused, and what the engine did not take is entered with the next refresh', async () => {

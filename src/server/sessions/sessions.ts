@@ -291,6 +291,8 @@ export class Sessions implements SessionHost {
     for (const { topic, after, presence } of hello.subscriptions) {
       asked.add(topic);
       await session.subscribe(topic, { after }, presence === true);
+      // Its link may have ended meanwhile: what it followed from now on, nobody would ever leave for it.
+      if (!isOpen(session)) return;
     }
     for (const topic of [INBOX, EVERYBODY]) if (!asked.has(topic)) void session.followOwn(topic, { history: 0 });
   }
@@ -381,6 +383,8 @@ export class Sessions implements SessionHost {
     }
   }
 }
+
+const isOpen = ({ stage }: Session): boolean => stage === 'open';
 
 /** The public name of a session: what others are told of it must not be what resumes it. */
 const clientOf = (session: string): string => createHash('sha256').update(session).digest('base64url').slice(0, 12);
