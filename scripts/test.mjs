@@ -1,16 +1,18 @@
-// Runs the compiled tests: all of them, or those whose path contains one of the arguments. Under CI=true a skipped test is a
-// failure, because a check that did not run has shown nothing. A file that fails while others share the machine is run once
-// more, alone, and that is said: what fails again has failed.
+// Runs the compiled tests: all of them, or those whose path contains one of the arguments and none of those that begin with `!`.
+// Under CI=true a skipped test is a failure, because a check that did not run has shown nothing. A file that fails while others share
+// the machine is run once more, alone, and that is said: what fails again has failed.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const wanted = process.argv.slice(2);
+const wanted = process.argv.slice(2).filter((part) => !part.startsWith('!'));
+const unwanted = process.argv.slice(2).flatMap((part) => (part.startsWith('!') ? [part.slice(1)] : []));
 const files = ['dist/src', 'dist/test']
   .flatMap((folder) => readdirSync(folder, { recursive: true }).map((name) => join(folder, String(name))))
   .filter((file) => file.endsWith('.test.js'))
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  .filter((file) => !unwanted.some((part) => file.includes(part)))
   .toSorted((a, b) => a.localeCompare(b));
 if (files.length === 0) {
   console.error(`no test file matches ${wanted.join(', ') || 'anything: run npm run build first'}`);
