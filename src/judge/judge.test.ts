@@ -171,6 +171,19 @@ test('the engine lost writes and a subscriber that had seen them went on in sile
   assert.match(scene.judge.verdict().firstFault ?? '', /on in epoch 2 after 1\/3, which was lost/);
 });
 
+test('an epoch in which nothing was said, of which somebody hears late, has lost nothing of the one after it', () => {
+  const scene = new Scene().publish(1, 5);
+  for (const subscriber of [ALICE, BOB]) scene.see(subscriber, [1, 2]).see(subscriber, [3, 4], { epoch: 3 }).see(subscriber, [5], { epoch: 4 });
+  scene.judge.subscribe(STREAM, 3, { epoch: 2, offset: 2 });
+  for (const [epoch, number] of [
+    [3, 3],
+    [3, 4],
+    [4, 5],
+  ])
+    scene.see(3, [number], { epoch });
+  assert.deepEqual(scene.found(), {});
+});
+
 test('the engine forgot everything and counts from 1 again: a gap excuses what was before, not what comes', () => {
   const scene = new Scene('not all').publish(1, 9).see(ALICE, [1, 2, 3, 4, 5]).see(BOB, [1, 2, 3]);
   for (const subscriber of [ALICE, BOB]) scene.judge.gap(STREAM, subscriber, { epoch: 2, offset: 0 });

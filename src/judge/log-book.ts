@@ -11,6 +11,8 @@ export interface Position {
 interface Epoch {
   /** Lowest offset that anybody saw of it, or was told to expect. */
   first: number;
+  /** Nothing of it was seen: it may have begun and ended without a message. */
+  isEmpty: boolean;
   readonly publishers: Column;
   readonly numbers: Column;
 }
@@ -34,6 +36,7 @@ export class LogBook {
   write(position: Position, publisher: number, number: number): boolean {
     const { epoch: name, offset } = position;
     const epoch = this.#epoch(name, offset);
+    epoch.isEmpty = false;
     const before = epoch.numbers.get(offset);
     if (before !== 0) return before === number && epoch.publishers.get(offset) === publisher;
     epoch.publishers.set(offset, publisher);
@@ -65,11 +68,12 @@ export class LogBook {
   isVoid({ epoch: name, offset }: Position): boolean {
     const own = this.#epochs.get(name);
     if (own === undefined) return false;
-    // Epochs follow each other along the offsets; those that begin at the same one in the order in which they were seen.
+    // Epochs follow each other along the offsets; those that begin at the same one in the order in which they were seen. Of one in
+    // which nothing was said somebody may hear late, long after the next has begun at the same place.
     let after = false;
-    for (const [other, { first }] of this.#epochs) {
+    for (const [other, { first, isEmpty }] of this.#epochs) {
       if (other === name) after = true;
-      else if (first <= offset && (first > own.first || (first === own.first && after))) return true;
+      else if (first <= offset && (first > own.first || (first === own.first && after && !isEmpty))) return true;
     }
     return false;
   }
@@ -77,7 +81,7 @@ export class LogBook {
   #epoch(name: number, offset: number): Epoch {
     let epoch = this.#epochs.get(name);
     if (epoch === undefined) {
-      epoch = { first: offset, publishers: new Column(), numbers: new Column() };
+      epoch = { first: offset, isEmpty: true, publishers: new Column(), numbers: new Column() };
       this.#epochs.set(name, epoch);
     }
     epoch.first = Math.min(epoch.first, offset);
