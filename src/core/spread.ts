@@ -10,3 +10,6 @@ export function crashSpreadMs(connections: number, othersAdmissionPerS: number):
   if (othersAdmissionPerS <= 0) return 0;
   return Math.min(LONGEST_MS, ((connections * 1000) / othersAdmissionPerS) * SLACK);
 }
+
+/** Whether clients are to be told: a quarter more or less than they were, and not by a hair. */
+export const isNewSpread = (toldMs: number, nowMs: number): boolean => Math.abs(toldMs - nowMs) > Math.max(100, toldMs / 4);

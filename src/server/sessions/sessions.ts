@@ -5,7 +5,7 @@ import type { Clock, Timer } from '../../core/clock.ts';
 import { EvenkeelError } from '../../core/errors.ts';
 import type { Goodbye } from '../../core/goodbye.ts';
 import type { Log } from '../../core/log.ts';
-import { crashSpreadMs } from '../../core/spread.ts';
+import { crashSpreadMs, isNewSpread } from '../../core/spread.ts';
 import type { Engine, Inbox, Json } from '../../engine/engine.ts';
 import { streamLimits, type Appended, type Claimed } from '../../engine/streams.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
@@ -218,9 +218,13 @@ export class Sessions implements SessionHost {
     this.presence.leave(session, { topic, gone: true });
   }
 
-  async present(_session: Session, topic: string): Promise<ServerFrame> {
-    const members = await this.#reach(() => this.presence.present(topic));
-    return { type: 'present', topic, members: members ?? [] };
+  async present(session: Session, topic: string): Promise<ServerFrame> {
+    for (;;) {
+      const members = await this.#reach(() => this.presence.present(topic));
+      if (members !== null || session.stage === 'closed') return { type: 'present', topic, members: members ?? [] };
+      // An empty list would say that nobody is there.
+      await new Promise<void>((resolve) => void this.clock.after(LATER_MS, resolve));
+    }
   }
 
   /** The owner epoch in the ticket; null without one. */
@@ -330,7 +334,7 @@ export class Sessions implements SessionHost {
     const spreadMs = this.#spreadMs;
     for (const session of this.#byId.values()) {
       if (session.isStuck(now)) this.tooSlow(session);
-      else if (differs(session.toldSpreadMs, spreadMs)) {
+      else if (isNewSpread(session.toldSpreadMs, spreadMs)) {
         session.toldSpreadMs = spreadMs;
         session.tell({ type: 'spread', ms: spreadMs });
       }
@@ -394,6 +398,3 @@ function checkUser(user: string | null): string | null {
   if (user === null || (typeof user === 'string' && user !== '' && user.length <= frameLimits.nameChars)) return user;
   throw new EvenkeelError('EVENKEEL_BAD_OPTION', `${rule}, got ${JSON.stringify(user)}`);
 }
-
-/** A quarter more or less, and not by a hair. */
-const differs = (told: number, now: number): boolean => Math.abs(told - now) > Math.max(100, told / 4);
