@@ -109,23 +109,6 @@ describe('presence', () => {
     assert.deepEqual(events(watcher), [], 'once is enough');
   });
 
-  test('is answered when the engine is back: an empty list would say that nobody is there', async () => {
-    const stage = new Stage();
-    const node = stage.node('a', { presenceMs: 6_000 });
-    const link = await stage.open(node);
-    link.say(join('t'));
-    await stage.settle();
-    node.instead.present = unreachable;
-    assert.deepEqual(await present(stage, link, 't'), []);
-    assert.equal(link.of('present').length, 0);
-    delete node.instead.present;
-    await stage.settle(2_000);
-    assert.deepEqual(
-      link.of('present').map(({ members }) => members.map(({ client }) => client)),
-      [[link.welcome.client]],
-    );
-  });
-
   test('may be refused, and what the engine did not take is entered with the next refresh', async () => {
     const stage = new Stage();
     const node = stage.node('a', { presenceMs: 6_000, authorize: ({ action, topic }) => action !== 'presence' || topic === 't' });
@@ -144,4 +127,21 @@ describe('presence', () => {
     await stage.settle(2_000);
     assert.deepEqual(await present(stage, link, 't'), [link.welcome.client]);
   });
+});
+
+test('presence is answered when the engine is back: an empty list would say that nobody is there', async () => {
+  const stage = new Stage();
+  const node = stage.node('a', { presenceMs: 6_000 });
+  const link = await stage.open(node);
+  link.say(join('t'));
+  await stage.settle();
+  node.instead.present = unreachable;
+  assert.deepEqual(await present(stage, link, 't'), []);
+  assert.equal(link.of('present').length, 0);
+  delete node.instead.present;
+  await stage.settle(2_000);
+  assert.deepEqual(
+    link.of('present').map(({ members }) => members.map(({ client }) => client)),
+    [[link.welcome.client]],
+  );
 });
