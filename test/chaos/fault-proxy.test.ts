@@ -141,3 +141,16 @@ test('no byte overtakes another, however late the timers of a busy process are',
   await until('everything has come back', () => caller.text.length === sent.length, 5_000);
   assert.equal(caller.text, sent);
 });
+
+test('what comes between a cut and its reset is not passed on, whichever way it goes', async () => {
+  const { caller, link } = await called();
+  const far = [...serverSide].at(-1);
+  let heard = '';
+  far?.on('data', (bytes) => (heard += String(bytes)));
+  const before = caller.text.length;
+  link.cutAfter(3);
+  caller.socket.write('abcdef');
+  far?.write('uvwxyz');
+  await until('it is reset', () => caller.end !== null, 1_000);
+  assert.ok(caller.text.length - before + heard.length <= 3, `${caller.text} ${heard}`);
+});

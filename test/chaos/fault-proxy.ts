@@ -131,7 +131,9 @@ export class Link {
     }
     // What is written before the reset may or may not arrive, as with a real one.
     setImmediate(() => this.reset());
-    return bytes.subarray(0, this.#bytesLeft);
+    const last = bytes.subarray(0, this.#bytesLeft);
+    this.#bytesLeft = 0;
+    return last;
   }
 }
 
