@@ -1,8 +1,7 @@
 // What it costs to say something to 1,000 subscribers of one node, 128 bytes at a time: `sessions.publish` against Socket.IO's
 // `io.to(room).emit`, the loop over the clients of a bare `ws` server, and a loop that writes one frame to each socket and does no
 // more. CPU of the publishing process per delivery, deliveries a second, and the latency at a pace that all bear. Receivers are raw
-// sockets in another process, and so is the engine, except for "one node", a fleet as small as that of the others: their latency has
-// no way to an engine and back in it either. Server on core 0, clients on core 1; fresh processes in every round, the subjects
+// sockets in another process, and so is the engine. Server on core 0, clients on core 1; fresh processes in every round, the subjects
 // take turns. "One a turn": each publication in a turn of its own of the publisher's event loop, one turn after the other; sessions go
 // on spreading it in the turns that follow. "At pace": the next one comes when all have the last, so that none share a write.
 // Run: node dist/bench/sessions-fanout.js [subscribers] [rounds] [publications]
@@ -21,12 +20,11 @@ const PACED = 50;
 const SUBJECTS: readonly Subject[] = [
   { name: 'sessions, JSON', kind: 'evenkeel', dialect: 'json' },
   { name: 'sessions, protobuf', kind: 'evenkeel', dialect: 'proto' },
-  { name: 'sessions, one node', kind: 'evenkeel', dialect: 'json', alone: true },
   { name: 'ws, loop over clients', kind: 'ws', dialect: 'ws' },
   { name: 'Socket.IO', kind: 'socket.io', dialect: 'socket.io' },
   { name: 'socket.write alone', kind: 'sockets', dialect: 'ws' },
 ];
-const [OURS, , ALONE, LOOP, SOCKET_IO, SOCKETS] = SUBJECTS;
+const [OURS, , LOOP, SOCKET_IO, SOCKETS] = SUBJECTS;
 
 interface Fanout {
   /** CPU of the server per delivery, us. */
@@ -121,9 +119,7 @@ sayVerdicts([
   { what: 'CPU of Socket.IO / sessions, at pace', bar: null, reached: times(SOCKET_IO, ({ pacedUs }) => pacedUs) },
   { what: 'CPU of the loop / sessions, at pace', bar: null, reached: times(LOOP, ({ pacedUs }) => pacedUs) },
   { what: 'CPU of the loop / socket.write alone, one a turn', bar: null, reached: median(ratios(LOOP, SOCKETS)) },
-  { what: 'best p99 of sessions, one node / Socket.IO', bar: { most: 1 }, reached: best(ALONE) / best(SOCKET_IO) },
-  { what: 'best p99 of sessions, one node / the loop', bar: { most: 1 }, reached: best(ALONE) / best(LOOP) },
-  { what: 'best p99 of sessions / Socket.IO', bar: null, reached: best(OURS) / best(SOCKET_IO) },
-  { what: 'best p99 of sessions / the loop', bar: null, reached: best(OURS) / best(LOOP) },
+  { what: 'best p99 of sessions / Socket.IO', bar: { most: 1 }, reached: best(OURS) / best(SOCKET_IO) },
+  { what: 'best p99 of sessions / the loop', bar: { most: 1 }, reached: best(OURS) / best(LOOP) },
 ]);
 process.exit(0);

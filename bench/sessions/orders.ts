@@ -8,8 +8,8 @@ export type Served = Kind | 'sockets';
 
 export interface ServerGiven {
   readonly kind: Served;
-  /** Name of the local engine, which another process hosts; null: in memory, as a fleet of one node may have it. */
-  readonly engine: string | null;
+  /** Name of the local engine, which another process hosts. */
+  readonly engine: string;
 }
 
 /** How the publisher goes about it. Each turn of its event loop brings `perTurn` publications; `everyMs` 0: the next turn at once. */

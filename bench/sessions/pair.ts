@@ -1,4 +1,4 @@
-// A server under test and the process of its clients, with the local engine that this process hosts for it, unless it is to have its own.
+// A server under test and the process of its clients, with the local engine that this process hosts for it.
 import type { Engine } from '../../src/engine/engine.ts';
 import { localEngine } from '../../src/engine/local.ts';
 import { freshName } from '../../src/host/random.ts';
@@ -12,8 +12,6 @@ export interface Subject {
   readonly name: string;
   readonly kind: Served;
   readonly dialect: Dialect;
-  /** Sessions only: the engine is in the server's own process. */
-  readonly alone?: boolean;
 }
 
 export interface Round<T> {
@@ -33,9 +31,9 @@ export class Pair {
     this.#engine = engine;
   }
 
-  static async start({ kind, dialect, alone = false }: Subject): Promise<Pair> {
-    const engine = alone ? null : `bench-${freshName().slice(0, 8)}`;
-    const host = kind === 'evenkeel' && engine !== null ? localEngine({ name: engine, role: 'host' }) : null;
+  static async start({ kind, dialect }: Subject): Promise<Pair> {
+    const engine = `bench-${freshName().slice(0, 8)}`;
+    const host = kind === 'evenkeel' ? localEngine({ name: engine, role: 'host' }) : null;
     const server = new Worker<ServerOrder, unknown>(new URL('./server.js', import.meta.url), SERVER_CORE, { kind, engine } satisfies ServerGiven);
     const port = (await server.hear()) as number;
     const clients = new Worker<ClientsOrder, unknown>(new URL('./clients.js', import.meta.url), CLIENT_CORE, { dialect, port } satisfies ClientsGiven);

@@ -20,8 +20,8 @@ const say: Say = { evenkeel: serveSessions, ws: serveWs, sockets: serveSockets, 
 
 function serveSessions(http: HttpServer): Say {
   const node = evenkeel({
-    fleet: given.engine ?? 'bench',
-    engine: given.engine === null ? 'memory' : localEngine({ name: given.engine, role: 'join' }),
+    fleet: given.engine,
+    engine: localEngine({ name: given.engine, role: 'join' }),
     signals: [],
     limits: { pingMs: PING_MS, admissionPerS: 1e6 },
   });
