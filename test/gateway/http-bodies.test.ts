@@ -4,6 +4,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { sleep } from '../../src/host/clock.ts';
 import { get, header, ok, post, raw, served, stage, until } from './http-stage.ts';
 
@@ -220,6 +222,8 @@ test('large bodies arrive whole in both directions, and are not kept in memory w
   assert.equal(response.headers['x-sum'], sum);
   // Nobody reads for a moment: what the upstream has must stay with it.
   await sleep(200);
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
   const { arrayBuffers } = process.memoryUsage();
   assert.ok(arrayBuffers < size / 2, `${arrayBuffers} bytes wait in buffers`);
   const got = createHash('sha256');
