@@ -7,7 +7,6 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { writeFileSync } from 'node:fs';
 import { describe, test, type TestContext } from 'node:test';
-import { connect as connectTls } from 'node:tls';
 import { request } from 'undici';
 import { WebSocket } from 'ws';
 import { freePorts } from '../../src/cli/demo/free-port.ts';
@@ -16,6 +15,7 @@ import { command, descendants, eventually } from '../cli/command.ts';
 import { cert, key } from '../transports/certificate.ts';
 import { httpBackend, type Backend } from './servers.ts';
 import { drain, haproxy, lacks, run, start, type Started } from './started.ts';
+import { handshake } from './tls-handshake.ts';
 
 const to = (...backends: readonly Backend[]): { upstreams: string[] } => ({ upstreams: backends.map(({ address }) => address) });
 const listeners = ['127.0.0.1:0'];
@@ -254,20 +254,9 @@ test('TLS sessions are taken up again by any of the processes, and by those that
   const tls = { cert: 'cert.pem', key: 'key.pem' };
   const files = { 'cert.pem': cert, 'key.pem': key };
   const gateway = await start(t, { listeners: [{ listen: 'localhost:0', tls }], groups: { web: to(a) } }, { files, args: ['--workers', '2'] });
-  const handshake = async (session: Buffer | null = null): Promise<{ reused: boolean; ticket: Buffer | null }> => {
-    const socket = connectTls({ host: 'localhost', port: gateway.port(), ca: cert, ...(session === null ? {} : { session }) });
-    socket.on('error', () => {});
-    socket.resume();
-    const ticketed = new Promise<Buffer>((resolve) => void socket.once('session', resolve));
-    await once(socket, 'secureConnect');
-    const reused = socket.isSessionReused();
-    // Who takes one up gets no other.
-    const ticket = reused ? null : await ticketed;
-    socket.destroy();
-    return { reused, ticket };
-  };
-  const { ticket } = await handshake();
-  const reused = async (): Promise<number> => (await Promise.all(Array.from({ length: 40 }, () => handshake(ticket)))).filter(({ reused }) => reused).length;
+  const client = { host: 'localhost', port: gateway.port(), ca: cert };
+  const { ticket } = await handshake(client);
+  const reused = async (): Promise<number> => (await Promise.all(Array.from({ length: 40 }, () => handshake(client, ticket)))).filter(({ reused }) => reused).length;
   assert.equal(await reused(), 40);
   const before = descendants(gateway.pid);
   gateway.signal('SIGUSR2');

@@ -14,6 +14,7 @@ import { until } from '../transports/fixture.ts';
 import { doorStage, type DoorStage, type Taken } from './door-stage.ts';
 import { ask } from './fixture.ts';
 import { makeCertificate, missing, run, startHaproxy } from './peers.ts';
+import { handshake } from './tls-handshake.ts';
 
 const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const bodyOf = (answer: string): Taken => JSON.parse(answer.slice(answer.indexOf('{'))) as Taken;
@@ -236,25 +237,15 @@ describe('TLS at the door', { timeout: 20_000, skip: missing('openssl', 'curl') 
     const ticketKeys = (): Buffer => keys;
     await using one = await doorStage({ settings, ticketKeys });
     await using two = await doorStage({ settings, ticketKeys });
-    const handshake = async ({ port }: DoorStage, session: Buffer | null = null): Promise<{ reused: boolean; ticket: Buffer | null }> => {
-      const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ...(session === null ? {} : { session }) });
-      socket.resume();
-      const ticketed = new Promise<Buffer>((resolve) => void socket.once('session', resolve));
-      await once(socket, 'secureConnect');
-      const reused = socket.isSessionReused();
-      // Who takes one up gets no other.
-      const ticket = reused ? null : await ticketed;
-      socket.destroy();
-      return { reused, ticket };
-    };
-    const { ticket } = await handshake(one);
-    assert.equal((await handshake(two, ticket)).reused, true);
+    const client = ({ port }: DoorStage): object => ({ port, host: '127.0.0.1', rejectUnauthorized: false });
+    const { ticket } = await handshake(client(one));
+    assert.equal((await handshake(client(two), ticket)).reused, true);
     two.door.update(two.door.settings);
-    assert.equal((await handshake(two, ticket)).reused, true);
+    assert.equal((await handshake(client(two), ticket)).reused, true);
     keys = randomBytes(48);
-    const fresh = await handshake(two, ticket);
+    const fresh = await handshake(client(two), ticket);
     assert.equal(fresh.reused, false);
-    assert.equal((await handshake(one, fresh.ticket)).reused, true);
+    assert.equal((await handshake(client(one), fresh.ticket)).reused, true);
   });
 
   test('comes after the PROXY header, and serves TCP without ALPN', async () => {
