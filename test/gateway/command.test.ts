@@ -256,7 +256,8 @@ test('TLS sessions are taken up again by any of the processes, and by those that
   const gateway = await start(t, { listeners: [{ listen: 'localhost:0', tls }], groups: { web: to(a) } }, { files, args: ['--workers', '2'] });
   const client = { host: 'localhost', port: gateway.port(), ca: cert };
   const { ticket } = await handshake(client);
-  const reused = async (): Promise<number> => (await Promise.all(Array.from({ length: 40 }, () => handshake(client, ticket)))).filter(({ reused }) => reused).length;
+  const reused = async (): Promise<number> =>
+    (await Promise.all(Array.from({ length: 40 }, () => handshake(client, ticket)))).filter(({ reused }) => reused).length;
   assert.equal(await reused(), 40);
   const before = descendants(gateway.pid);
   gateway.signal('SIGUSR2');
