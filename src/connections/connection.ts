@@ -17,6 +17,11 @@ export interface Transport {
   /** False while bytes wait to be sent, so that nobody is told in mid-message. */
   quiet(connection: Connection): boolean;
   facts(connection: Connection): TransportFacts;
+  /**
+   * Whether something is in progress on a connection that was `passed` by the registry; if so, its end is told to the registry
+   * from now on. For transports that leave it at that while nothing speaks for an end.
+   */
+  catchUp?(connection: Connection): boolean;
 }
 
 export interface TransportFacts {
@@ -38,13 +43,18 @@ export type Stage =
 
 /** What every request touches stands first, and times are whole: together that is one line of the processor's cache. */
 export class Connection {
-  /** Handle in the registry's order; reused after close. -1 unless it is counted, which is when its stage is `open`. */
-  slot = -1;
-  /** Requests, streams or writes in progress. */
-  inProgress = 0;
+  /** So many requests may pass before there is anything to decide about it, as far as it depends on the connection; 0: look at each. */
+  calmFor = 0;
   requests = 0;
   /** On the registry's clock, ms. */
   lastReadAt = 0;
+  /** It will be looked at by `Choice`, which is told then when it was active. */
+  isStirred = false;
+  /** Handle in the registry's order; reused after close. -1 unless it is counted, which is when its stage is `open`. */
+  slot = -1;
+  /** Requests, streams or writes in progress, as far as they are told. */
+  inProgress = 0;
+  /** On the registry's clock, ms. */
   lastWriteAt = 0;
   /** Told, when it is asked to go, so that the application ends long responses or streams by itself. */
   onRetire: ((goodbye: Goodbye, connection: Connection) => void) | null = null;

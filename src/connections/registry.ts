@@ -42,7 +42,7 @@ export class Registry {
     this.#clock = ports.clock;
     this.#arrival = ports.arrival;
     this.#left = ports.left ?? (() => {});
-    this.choice = new Choice(new Links(256), ports.choice ?? choiceDefaults);
+    this.choice = new Choice(new Links(256), ports.choice ?? choiceDefaults, (slot) => this.#caughtUp(this.at(slot)));
   }
 
   /** Open connections: what counts as this node's load. */
@@ -111,6 +111,7 @@ export class Registry {
     connection.protocol = transport.protocol;
     connection.transport = transport;
     connection.handle = handle;
+    unsettle(connection);
     connection.inProgress = 0;
     if (connection.stage !== 'open') return this.admit(connection);
     // Pins, rest and weight stay: they belong to the client, not to the protocol.
@@ -121,6 +122,7 @@ export class Registry {
 
   began(connection: Connection): void {
     const now = this.#clock.turn();
+    unsettle(connection);
     connection.lastReadAt = now;
     if (connection.inProgress++ === 0 && connection.slot !== -1) this.choice.begin(connection.slot, now);
   }
@@ -131,6 +133,28 @@ export class Registry {
     const now = this.#clock.turn();
     connection.lastWriteAt = now;
     if (--connection.inProgress === 0 && connection.slot !== -1) this.choice.end(connection.slot, now);
+  }
+
+  /** A request on an open connection of which nothing more is told unless the transport is made to catch up: most are over in a moment. */
+  passed(connection: Connection): void {
+    const now = this.#clock.turn();
+    connection.requests++;
+    connection.calmFor--;
+    connection.lastReadAt = now;
+    if (!connection.isStirred) connection.isStirred = this.choice.touch(connection.slot, now);
+  }
+
+  /** Whether a request that was only passed is in progress now; its end is told from now on. */
+  #caughtUp(connection: Connection): boolean {
+    if (connection.isStirred) {
+      connection.isStirred = false;
+      connection.lastWriteAt = connection.lastReadAt;
+      this.choice.links.activeAt[connection.slot] = connection.lastReadAt;
+    }
+    if (connection.inProgress > 0 || connection.transport.catchUp?.(connection) !== true) return false;
+    unsettle(connection);
+    connection.inProgress = 1;
+    return true;
   }
 
   read(connection: Connection): void {
@@ -164,6 +188,8 @@ export class Registry {
     // Told already, with the head of this response: what is open now is to end as well, but not while its owner is still at it.
     if (stage === 'leaving' && goodbye !== null && listener !== null) queueMicrotask(() => transport.retire(connection, goodbye));
     if (stage !== 'open') return;
+    this.#caughtUp(connection);
+    unsettle(connection);
     const now = this.#clock.turn();
     this.choice.asks(slot, listener === null, now);
     if (listener === null && connection.inProgress > 0) this.choice.begin(slot, now);
@@ -180,6 +206,7 @@ export class Registry {
     if (connection.stage === 'closed' || connection.stage === 'leaving') return;
     const counted = connection.stage === 'open';
     if (counted) this.#dropSlot(connection);
+    unsettle(connection);
     this.#fresh.delete(connection);
     connection.stage = 'leaving';
     connection.goodbye = goodbye;
@@ -235,4 +262,10 @@ export class Registry {
     this.#free.push(connection.slot);
     connection.slot = -1;
   }
+}
+
+/** From now on each of its requests is looked at in full. */
+function unsettle(connection: Connection): void {
+  connection.calmFor = 0;
+  connection.isStirred = false;
 }

@@ -53,6 +53,7 @@ export class Retirement {
   readonly #limit: TokenBucket;
   readonly #dealer: Dealer;
   #timer: Timer | null = null;
+  #isCalm = true;
   /** Whether the next tick comes after the short time. */
   #hurried = false;
 
@@ -107,9 +108,9 @@ export class Retirement {
     return { remainingMs: Math.max(0, drain.policy.deadlineMs - elapsed), perS: this.#drainPerS(drain.policy, elapsed) };
   }
 
-  /** Nobody is to be told because of a drain or an order. Reads no clock: it is asked at every request. */
+  /** Nobody is to be told because of a drain or an order. One word, as it is asked at every request. */
   get isCalm(): boolean {
-    return this.#draining.state === 'no' && (this.#standing.state === 'none' || this.#standing.order.perS <= 0);
+    return this.#isCalm;
   }
 
   obey(order: Order): void {
@@ -117,6 +118,7 @@ export class Retirement {
     const before = this.#standing;
     this.#standing = accept(before, order, now);
     if (this.#standing === before) return;
+    this.#judge();
     this.#orderPace.setRate(order.perS * SPREAD, keptTurns(order.perS), now);
     this.#hurry();
   }
@@ -124,11 +126,13 @@ export class Retirement {
   beginDrain(policy: DrainPolicy): void {
     if (this.#draining.state === 'draining') return;
     this.#draining = { state: 'draining', policy, since: this.#clock.now() };
+    this.#judge();
     this.#hurry();
   }
 
   endDrain(): void {
     this.#draining = { state: 'no' };
+    this.#judge();
   }
 
   /**
@@ -177,9 +181,16 @@ export class Retirement {
     });
   }
 
+  #judge(): void {
+    this.#isCalm = this.#draining.state === 'no' && (this.#standing.state === 'none' || this.#standing.order.perS <= 0);
+  }
+
   /** There is something to hand out: ticks come fast from now on. */
   #hurry(): void {
-    if (this.#timer === null || this.#hurried || !this.#busy) return;
+    if (this.#hurried || !this.#busy) return;
+    // What is in progress now is found now, so that its head can still say goodbye.
+    this.#herd.choice.sweep(this.#clock.now());
+    if (this.#timer === null) return;
     this.#timer.cancel();
     this.#wait();
   }

@@ -17,6 +17,9 @@ export function linkTo(carrier: object, connection: Connection | undefined): voi
   (carrier as Carrier)[link] = connection;
 }
 
+/** The connection that hangs on this very object. */
+export const hangingOn = (carrier: object): Connection | undefined => (carrier as Carrier)[link];
+
 export function connectionOf(carrier: object): Connection | undefined {
   const holder = carrier as Carrier;
   return holder[link] ?? holder.socket?.[link] ?? holder.conn?.[link];

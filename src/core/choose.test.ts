@@ -108,6 +108,29 @@ test('HTTP/1.1 in progress for more than five seconds cannot move, and can again
   assert.deepEqual([herd.unmovable, herd.countIn(List.asking)], [0, 1]);
 });
 
+test('one that was only touched and is at work when it is looked at is busy until its end, counted from when it was active', () => {
+  let looks = 0;
+  const atWork = new Set([0]);
+  const herd: Choice = new Choice(new Links(2), undefined, (slot) => {
+    looks++;
+    herd.links.activeAt[slot] = 900;
+    return atWork.has(slot);
+  });
+  for (const slot of [0, 1]) herd.add(slot, { now: 0, asks: true, rests: false });
+  for (const slot of [0, 1]) assert.ok(herd.touch(slot, 500), 'it will be looked at');
+  assert.equal(looks, 0);
+  herd.sweep(1_000);
+  assert.deepEqual([looks, herd.countIn(List.busy), herd.countIn(List.asking)], [2, 1, 1]);
+  herd.sweep(5_899);
+  assert.deepEqual([looks, herd.countIn(List.busy), herd.countIn(List.long)], [2, 1, 0]);
+  herd.sweep(5_900);
+  assert.deepEqual([herd.countIn(List.busy), herd.countIn(List.long)], [0, 1]);
+  herd.end(0, 6_000);
+  assert.equal(herd.countIn(List.asking), 2);
+  herd.pin(1, true, 6_000);
+  assert.equal(herd.touch(1, 6_100), false, 'pinned: nobody looks');
+});
+
 test('who leaves in the middle of a request and comes to another herd of the same storage is touched by the first one no more', () => {
   const links = new Links(8);
   const [from, to] = [new Choice(links, policy), new Choice(links, policy)];

@@ -103,12 +103,18 @@ export class Choice {
    * they stand among those that ask.
    */
   readonly #stirred: number[] = [];
+  readonly #isAtWork: (slot: number) => boolean;
   #count = 0;
   #weight = 0;
 
-  constructor(links: Links, policy: ChoicePolicy = choiceDefaults) {
+  /**
+   * `isAtWork` is asked at a look about those that ask and were touched since the last one: whether something is in progress of
+   * which no `begin` was told. Where it says so, an `end` follows. It may first set when they were active.
+   */
+  constructor(links: Links, policy: ChoicePolicy = choiceDefaults, isAtWork: (slot: number) => boolean = () => false) {
     this.links = links;
     this.#policy = policy;
+    this.#isAtWork = isAtWork;
   }
 
   /** Connections held. */
@@ -151,15 +157,19 @@ export class Choice {
     if (this.#count === 0) this.#weight = 0;
   }
 
-  /** Something was read or written. */
-  touch(slot: number, now: number): void {
+  /** Something was read or written. True: it will be looked at; until then another touch would change nothing but the time. */
+  touch(slot: number, now: number): boolean {
     const { links } = this;
     const list = links.list[slot];
     // What is in progress keeps the time at which it began: a stream that is written every second is a long one all the same.
-    if (this.#isBusy(slot)) return;
+    if (this.#isBusy(slot)) return false;
     links.activeAt[slot] = now;
-    if (list === List.asking) this.#stir(slot, links.flags[slot]);
-    else if (list !== List.resting && list !== List.pinned) this.#move(slot, this.#home(slot, now));
+    if (list === List.asking) {
+      this.#stir(slot, links.flags[slot]);
+      return true;
+    }
+    if (list !== List.resting && list !== List.pinned) this.#move(slot, this.#home(slot, now));
+    return false;
   }
 
   /** A request, stream or write began: never chosen until `rest`. */
@@ -323,7 +333,7 @@ export class Choice {
     for (const slot of this.#stirred) {
       const isBusy = (flags[slot] & Flag.busy) !== 0;
       flags[slot] &= ~(Flag.stirred | Flag.busy);
-      if (list[slot] === List.asking) this.#move(slot, isBusy ? List.busy : List.asking);
+      if (list[slot] === List.asking) this.#move(slot, isBusy || this.#isAtWork(slot) ? List.busy : List.asking);
     }
     this.#stirred.length = 0;
   }

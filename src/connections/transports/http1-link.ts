@@ -22,11 +22,16 @@ const PASSED_OVER = 16;
 /** A client that goes on asking after the goodbye is cut off after so many requests: they are kept until the socket closes. */
 const DISCARDS = 10_000;
 
+/** As many requests as no connection has. */
+const FOR_EVER = 1_000_000_000;
+
 const key = Symbol('evenkeel.http1');
 
 /** Hangs on each socket. A response finds it there: what is hung on responses as well is paid for at every request. */
 interface Linked {
   [key]?: Link | undefined;
+  /** The response that has the socket now: Node puts it there, and takes it off with `detachSocket`. */
+  _httpMessage?: ServerResponse | null;
 }
 
 export const linkOf = (socket: Socket): Link | undefined => (socket as Linked)[key];
@@ -78,18 +83,38 @@ export class Link {
     return false;
   }
 
-  /** A real request, which goes on to the application. */
-  serve(response: ServerResponse): void {
+  /**
+   * A real request, which goes on to the application. Nearly always nothing speaks for an end and nothing else is in progress:
+   * then nothing is hung on the response. If it takes long, or somebody wants to know meanwhile, `catchUp` finds it.
+   * `again`: it is going to be handed on once more.
+   */
+  serve(response: ServerResponse, again: boolean): void {
     const { connection } = this;
-    if (connection.slot === -1) this.#ports.registry.admit(connection);
+    const { registry } = this.#ports;
+    if (connection.slot === -1) registry.admit(connection);
+    if (!again && connection.inProgress === 0 && response.socket === this.socket && !this.#hasReason(connection.requests + 1)) {
+      connection.calmFor = this.#span.ageMs === Infinity ? Math.min(this.#span.requests - connection.requests, FOR_EVER) - 1 : 0;
+      return registry.passed(connection);
+    }
     connection.requests++;
     this.follow(response);
     response.writeHead = writeHead;
   }
 
+  /** Follows the response in progress from now on; false: there is none that is not followed. */
+  catchUp(): boolean {
+    const response = (this.socket as Linked)._httpMessage;
+    if (response === null || response === undefined || isFollowed(response)) return false;
+    response.detachSocket = detachSocket;
+    response.writeHead = writeHead;
+    return true;
+  }
+
   /** Keeps account of a response from now to its end. */
   follow(response: ServerResponse): void {
     const { connection } = this;
+    // It waits for one that has the socket.
+    if (response.socket !== this.socket && connection.inProgress === 0 && this.catchUp()) this.#ports.registry.began(connection);
     this.#ports.registry.began(connection);
     if (connection.inProgress > 1) this.#last = response;
     response.detachSocket = detachSocket;
@@ -128,7 +153,7 @@ export class Link {
 
   /** Nothing speaks for an end, and one response is in progress at most: so it is nearly always, and there is no more to find out. */
   get goesOn(): boolean {
-    return !this.closing && this.#last === null && !this.#hasReason();
+    return !this.closing && this.#last === null && !this.#hasReason(this.connection.requests);
   }
 
   /** Whether the head of `response`, which is about to be written, must say that the connection ends. */
@@ -140,7 +165,7 @@ export class Link {
     if (last === response) this.#passedOver &&= 0;
     else if (++this.#passedOver < PASSED_OVER || last.headersSent) return false;
     // Only with a reason are the request's headers looked at: Node parses them when asked.
-    if (!this.#hasReason() || !isReceived(last.req) || !this.#isOver(last, last === response ? given : undefined)) return false;
+    if (!this.#hasReason(this.connection.requests) || !isReceived(last.req) || !this.#isOver(last, last === response ? given : undefined)) return false;
     this.closing = true;
     this.#last = last;
     if (this.socket.destroySoon !== destroySoon) this.socket.destroySoon = destroySoon;
@@ -180,16 +205,15 @@ export class Link {
     this.#ports.registry.close(this.connection);
   }
 
-  #hasReason(): boolean {
+  #hasReason(requests: number): boolean {
     const { slot, onRetire } = this.connection;
-    return slot === -1 || onRetire !== null || !this.#ports.retirement.isCalm || this.#due() !== null;
+    return slot === -1 || onRetire !== null || !this.#ports.retirement.isCalm || this.#due(requests) !== null;
   }
 
   /** What the connection's own lifetime says. */
-  #due(): GoodbyeReason | null {
-    const { connection } = this;
-    const ageMs = this.#span.ageMs === Infinity ? 0 : this.#ports.clock.now() - connection.openedAt;
-    return verdict(this.#span, connection.requests, ageMs);
+  #due(requests: number): GoodbyeReason | null {
+    const ageMs = this.#span.ageMs === Infinity ? 0 : this.#ports.clock.now() - this.connection.openedAt;
+    return verdict(this.#span, requests, ageMs);
   }
 
   #isOver(last: ServerResponse, given: GivenHeaders): boolean {
@@ -199,7 +223,7 @@ export class Link {
     if (connection.stage === 'closed') return false;
     if (connection.stage === 'leaving' || connection.onRetire !== null) return true;
     if (connection.stage !== 'open' || !worthAsking(last, given)) return false;
-    const goodbye = retirement.ask(connection.slot, this.#due());
+    const goodbye = retirement.ask(connection.slot, this.#due(connection.requests));
     if (goodbye === null) return false;
     registry.leave(connection, goodbye);
     return true;

@@ -6,6 +6,7 @@ import { Server as TlsServer } from 'node:tls';
 import type { Goodbye } from '../../core/goodbye.ts';
 import type { Connection, Transport, TransportFacts } from '../connection.ts';
 import type { Attachment, ProbeAnswer, TransportPorts } from '../ports.ts';
+import { hangingOn } from '../socket-link.ts';
 import { isFollowed, Link, linkOf } from './http1-link.ts';
 
 /** Looks after the connections of `server`, of node:http or node:https, from now on. Closing the server stays with its owner. */
@@ -72,7 +73,8 @@ class Http1Transport implements Transport {
     this.#emit = emit;
     // No list of arguments is made as long as they are only looked at and spread. At every request it would be dear, as is the spreading.
     this.#hook = (event, ...args) => {
-      if (!this.#passes(event, args[0], args[1])) return true;
+      const isPlain = event === 'request' && this.#isPlain(args[0] as IncomingMessage, args[1] as ServerResponse);
+      if (!isPlain && !this.#passes(event, args[0], args[1])) return true;
       return args.length === 2 ? emit.call(server, event, args[0], args[1]) : emit.call(server, event, ...args);
     };
     server.emit = this.#hook;
@@ -101,6 +103,10 @@ class Http1Transport implements Transport {
     }
   }
 
+  catchUp(connection: Connection): boolean {
+    return linkOf(connection.handle as Socket)?.catchUp() ?? false;
+  }
+
   cut(connection: Connection): void {
     (connection.handle as Socket).destroy();
   }
@@ -114,14 +120,29 @@ class Http1Transport implements Transport {
     return { remoteAddress, remotePort, bytesRead, bytesWritten };
   }
 
+  /**
+   * Whether it is what nearly every request is: one about which there is nothing to decide, which is noted. What it costs is the
+   * memory that it touches, each line of it cold: so one small object per connection, and nothing of what hangs on it.
+   */
+  #isPlain(request: IncomingMessage, response: ServerResponse): boolean {
+    const { registry, retirement, claims, probe } = this.#ports;
+    const { socket, url } = request;
+    const connection = hangingOn(socket);
+    if (connection === undefined || connection.calmFor <= 0 || response.socket !== socket) return false;
+    if (!retirement.isCalm || claims.size > 0 || probe(pathOf(url ?? '')) !== null) return false;
+    registry.passed(connection);
+    return true;
+  }
+
   /** Sees each event before the application does. False: the application is not to see it. */
   #passes(event: string | symbol, first: unknown, second: unknown): boolean {
     if (!this.#attached) return true;
     switch (event) {
       case 'request':
+        return this.#requested(first as IncomingMessage, second as ServerResponse, false);
       case 'checkContinue':
       case 'checkExpectation':
-        return this.#requested(first as IncomingMessage, second as ServerResponse);
+        return this.#requested(first as IncomingMessage, second as ServerResponse, true);
       case 'upgrade':
       case 'connect':
         return this.#link(second as Socket)?.upgrade(this.#isClaimed(pathOf((first as IncomingMessage).url ?? ''))) ?? true;
@@ -133,7 +154,8 @@ class Http1Transport implements Transport {
     }
   }
 
-  #requested(request: IncomingMessage, response: ServerResponse): boolean {
+  /** `again`: it comes once more, as `request`. */
+  #requested(request: IncomingMessage, response: ServerResponse, again: boolean): boolean {
     // A listener of `checkContinue` handed on what has been here before.
     if (isFollowed(response)) return true;
     // A server of HTTP/2 may hand its requests on to this one; they are not ours to end.
@@ -145,7 +167,7 @@ class Http1Transport implements Transport {
     const answer = this.#ports.probe(path);
     if (answer === null) {
       if (this.#isClaimed(path)) link.follow(response);
-      else link.serve(response);
+      else link.serve(response, again);
       return true;
     }
     link.follow(response);
