@@ -4,7 +4,7 @@ import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 import type { Clock } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
-import type { ClientFacts, Dialer, Upstream } from './ports.ts';
+import type { ClientFacts, DialAnswer, Dialer, DialWishes, Upstream } from './ports.ts';
 import { proxyHeader } from './proxy-protocol/write.ts';
 import type { GroupSettings, Timeouts, UpstreamTlsSettings } from './settings.ts';
 
@@ -32,13 +32,21 @@ export function openDialer(ports: DialerPorts): CountingDialer {
   return new NetDialer(ports);
 }
 
-type Answer = Parameters<Dialer['dial']>[2];
-
 /** An upstream that vanished without a word is found by the kernel, which begins to ask after this, ms. */
 const KEEP_ALIVE_MS = 60_000;
 
 /** TLS sessions kept per group; beyond, a full handshake is made. */
 const SESSIONS = 1_000;
+
+/** What all connections are read into that lend what comes: nobody keeps it, and nothing else is read meanwhile. */
+const LENT = Buffer.allocUnsafeSlow(65_536);
+
+const lending =
+  (lent: (bytes: Buffer) => void) =>
+  (count: number): boolean => {
+    lent(LENT.subarray(0, count));
+    return true;
+  };
 
 /** What is made of TLS settings once, and forgotten with them. */
 interface TlsMemory {
@@ -55,12 +63,13 @@ class NetDialer implements CountingDialer {
     this.#ports = ports;
   }
 
-  dial(upstream: Upstream, client: ClientFacts | null, answer: Answer, protocol?: 'h2'): Socket {
+  dial(upstream: Upstream, client: ClientFacts | null, answer: DialAnswer, { protocol, lent }: DialWishes = {}): Socket {
     const settings = this.#ports.settings(upstream.group);
     const tls = settings?.tls ?? null;
     const { host, port } = upstream.address;
     this.counts.dialed++;
-    const raw = connect({ host, port, allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS });
+    const options = { host, port, allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+    const raw = connect(tls === null && lent !== undefined ? { ...options, onread: { buffer: LENT, callback: lending(lent) } } : options);
     // Written before TLS gets hold of the connection, it leaves before the first byte of TLS.
     if (settings !== null && settings.sendProxy !== null) raw.write(proxyHeader(settings.sendProxy, client));
     const socket = tls === null ? raw : this.#secure(raw, upstream, tls, protocol);
@@ -68,7 +77,7 @@ class NetDialer implements CountingDialer {
     return socket;
   }
 
-  #watch(socket: Socket, { upstream, event, answer }: { readonly upstream: Upstream; readonly event: string; readonly answer: Answer }): void {
+  #watch(socket: Socket, { upstream, event, answer }: { readonly upstream: Upstream; readonly event: string; readonly answer: DialAnswer }): void {
     const { connectMs } = this.#ports.timeouts;
     const done = (): void => {
       timer.cancel();
@@ -93,9 +102,10 @@ class NetDialer implements CountingDialer {
       const kind = kindOf(error, event === 'secureConnect');
       fail(inOneLine(upstream, error, kind), kind);
     };
-    const timer = this.#ports.clock.after(connectMs, () =>
-      fail(unreachable(upstream, `must take connections within ${connectMs} ms, got nothing`, late()), 'timeout'),
-    );
+    const { clock } = this.#ports;
+    const giveUp = (): void => fail(unreachable(upstream, `must take connections within ${connectMs} ms, got nothing`, late()), 'timeout');
+    // A process that stood still has the answer perhaps, and has not heard it yet: it does in the turn between the two.
+    let timer = clock.after(connectMs, () => void (timer = clock.after(0, giveUp)));
     socket.on(event, onReady);
     socket.on('error', onError);
     // Who wanted it gave it up.

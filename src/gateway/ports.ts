@@ -146,10 +146,24 @@ export interface Router {
 export interface Dialer {
   /**
    * The socket is connecting; `ready` is called once bytes may flow, `failed` once if that never comes (then it is destroyed).
-   * One that its caller destroys meanwhile calls neither. Its errors are the caller's from `ready` on. `protocol`: what is asked
-   * for by ALPN where there is TLS.
+   * One that its caller destroys meanwhile calls neither. Its errors are the caller's from `ready` on.
    */
-  dial(upstream: Upstream, client: ClientFacts | null, answer: { ready: () => void; failed: (error: Error) => void }, protocol?: 'h2'): Socket;
+  dial(upstream: Upstream, client: ClientFacts | null, answer: DialAnswer, wishes?: DialWishes): Socket;
+}
+
+export interface DialAnswer {
+  readonly ready: () => void;
+  readonly failed: (error: Error) => void;
+}
+
+export interface DialWishes {
+  /** What is asked for by ALPN where there is TLS. */
+  readonly protocol?: 'h2';
+  /**
+   * Given what comes, in memory that is lent for the time of the call: reading costs a third less. Not called where that cannot be
+   * had (TLS, HTTP/2); there the socket has its `data` as ever.
+   */
+  readonly lent?: (bytes: Buffer) => void;
 }
 
 /** Counts for metrics and the admin API; plain numbers, added up where it happens. */

@@ -60,6 +60,40 @@ test('a client of HTTP/1.0 gets no chunks, and may keep its connection where len
   );
 });
 
+test('what is read for one client is seen by no other: where clients are slow, and where heads come in two parts', async (context) => {
+  const long = 8_000_000;
+  const upstream = await raw(context, (text, socket) => {
+    const [, letter, kind] = /GET \/(\w)\/(\w+) HTTP\/1.1\r\n(?:(?!GET)[^])*$/.exec(text) ?? [];
+    const whole = `HTTP/1.1 200 OK\r\nX-Letter: ${letter}\r\nContent-Length: 6000\r\n\r\n${letter.repeat(6_000)}`;
+    if (kind === 'long') socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${long}\r\n\r\n${letter.repeat(long)}`);
+    else if (kind === 'open') socket.end(`HTTP/1.1 200 OK\r\n\r\n${letter.repeat(long)}`);
+    else if (kind === 'whole') socket.write(whole);
+    else {
+      socket.write(whole.slice(0, 25));
+      setTimeout(() => void socket.write(whole.slice(25)), 30);
+    }
+  });
+  const { open } = await stage(context, [upstream.port]);
+  const letters = [...'abcdef'];
+  const clients = await Promise.all(letters.map(() => open()));
+  const kinds = ['long', 'whole', 'open', 'parts'];
+  for (const [n, client] of clients.entries()) {
+    client.socket.pause();
+    client.send(...kinds.map((kind) => get(`/${letters[n]}/${kind}`)));
+  }
+  await sleep(200);
+  for (const { socket } of clients) socket.resume();
+  for (const [n, client] of clients.entries()) {
+    await until(() => client.text.endsWith(letters[n].repeat(6_000)) && client.text.split('HTTP/1.1 200').length === 5, 'all answers');
+    // Of letters, which no head has in such a row, there is only the client's own.
+    const rows = new Set((client.text.match(/([a-z])\1{50,}/g) ?? []).map((row) => row[0]));
+    assert.deepEqual([...rows], [letters[n]]);
+    assert.equal(client.text.match(new RegExp(`^X-Letter: ${letters[n]}\r$`, 'gm'))?.length, 2);
+    const count = client.text.split(letters[n]).length - 1;
+    assert.ok(count >= 2 * long + 12_000 && count < 2 * long + 12_500, `${count} of them`);
+  }
+});
+
 test('answers without a body have none, whatever their head says', async (context) => {
   const heads = [
     'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n',

@@ -8,6 +8,7 @@ import type { Ask, ClientFacts, Dialer, Group, Outcome, ProxyPorts, Refused, Req
 import { cookieOf } from '../../src/gateway/request-parts.ts';
 import type { Address, GroupSettings, GuardSettings, RouteSettings, Timeouts } from '../../src/gateway/settings.ts';
 import type { Answers } from '../../src/gateway/http/answers.ts';
+import { openDialer } from '../../src/gateway/dialer.ts';
 import { HttpProxy } from '../../src/gateway/http/proxy.ts';
 import { ports as transportPorts, type Fixture, type PortsOptions } from '../transports/fixture.ts';
 import { groupSettings } from './fixture.ts';
@@ -154,23 +155,13 @@ function factsOf(socket: Socket, facts: Partial<ClientFacts> = {}): ClientFacts 
   return { address: remoteAddress, port: remotePort, localAddress, localPort, secure: false, serverName: null, trusted: false, ...facts };
 }
 
+/** The real one, with an account of what it dialled. */
 function dialer(dialled: Socket[], connectMs: number): Dialer {
+  const real = openDialer({ clock: realClock, timeouts: { connectMs }, settings: () => null });
   return {
-    dial({ address }, _client, { ready, failed }) {
-      const socket = net.connect({ ...address, noDelay: true });
+    dial(...asked) {
+      const socket = real.dial(...asked);
       dialled.push(socket);
-      let isSettled = false;
-      const settle = (error: Error | null): void => {
-        if (isSettled) return;
-        isSettled = true;
-        timer.cancel();
-        if (error === null) return ready();
-        socket.destroy();
-        failed(error);
-      };
-      const timer = realClock.after(connectMs, () => settle(Object.assign(new Error('connect timed out'), { code: 'ETIMEDOUT' })));
-      socket.on('connect', () => settle(null));
-      socket.on('error', settle);
       return socket;
     },
   };

@@ -292,7 +292,7 @@ export class Exchange implements Asker {
         if (this.#link === link) this.#unreachable(upstream, error);
       },
     };
-    const link = new UpstreamLink(ports.dialer.dial(upstream, this.#caller.client, answer), upstream, ports);
+    const link = UpstreamLink.dial(upstream, this.#caller.client, { answer, ports });
     this.#link = link;
   }
 
@@ -310,7 +310,7 @@ export class Exchange implements Asker {
     const { socket, upstream } = link;
     const held = this.#held;
     link.isReady = true;
-    link.carry(this);
+    link.carry(this, this.#stage === 'connecting');
     this.#stage = 'waiting';
     const text = this.#start + ending(this.head, upstream.address, this.#route?.group?.settings.keepAlive.max === 0);
     if (held === null) socket.write(text, 'latin1');

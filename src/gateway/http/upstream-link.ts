@@ -1,7 +1,7 @@
 // One connection to an upstream: it reads responses off it, cuts them where they end, and writes them to the client in the
 // form that the client can read. Between two requests it waits in a pool.
 import type { Socket } from 'node:net';
-import type { ProxyPorts, Upstream } from '../ports.ts';
+import type { ClientFacts, DialAnswer, ProxyPorts, Upstream } from '../ports.ts';
 import { BadHead, without } from './fields.ts';
 import { Framing } from './framing.ts';
 import type { RequestHead } from './request-head.ts';
@@ -60,6 +60,15 @@ interface Linked extends Socket {
   [key]?: UpstreamLink;
 }
 
+/** The head of an answer as it came, with what came after it. `text`: all of that which is not too much. */
+interface Arrival {
+  readonly head: ResponseHead;
+  readonly text: string;
+  readonly bytes: Buffer;
+  /** The bytes are lent. */
+  readonly mustCopy: boolean;
+}
+
 /** The head of an answer, and what came of its body with it. */
 interface Opening {
   readonly head: ResponseHead;
@@ -115,12 +124,19 @@ export class UpstreamLink {
     socket.on('drain', onDrain);
   }
 
-  /** Takes a request over. */
-  carry(asker: Asker): void {
+  /** A connection that is being made. */
+  static dial(upstream: Upstream, client: ClientFacts, { answer, ports }: { readonly answer: DialAnswer; readonly ports: ProxyPorts }): UpstreamLink {
+    const lent = (bytes: Buffer): void => link.read(bytes, true);
+    const link: UpstreamLink = new UpstreamLink(ports.dialer.dial(upstream, client, answer, { lent }), upstream, ports);
+    return link;
+  }
+
+  /** Takes a request over. `fresh`: the connection has just been made, which is not the upstream's time to answer. */
+  carry(asker: Asker, fresh: boolean): void {
     this.asker = asker;
     this.heard = false;
     this.keeps = true;
-    this.since = 0;
+    this.since = fresh ? this.#ports.clock.now() : 0;
     this.#hints = 0;
     this.#mode = 'head';
   }
@@ -135,15 +151,16 @@ export class UpstreamLink {
     if (this.socket.isPaused()) this.socket.resume();
   }
 
-  read(bytes: Buffer): void {
+  /** `isLent`: what is kept of it must be copied. */
+  read(bytes: Buffer, isLent: boolean): void {
     // Nobody asked: what it says could only be taken for the answer to somebody else's question.
     if (this.asker === null || this.#mode === 'over') {
       this.keeps = false;
       this.socket.destroy();
     } else if (this.#mode === 'head') {
-      this.#readHeads(this.asker, bytes);
+      this.#readHeads(this.asker, bytes, isLent);
     } else {
-      this.#readBody(this.asker, bytes);
+      this.#readBody(this.asker, isLent ? Buffer.from(bytes) : bytes);
     }
   }
 
@@ -168,22 +185,23 @@ export class UpstreamLink {
     this.#error = error;
   }
 
-  #readHeads(asker: Asker, bytes: Buffer): void {
+  #readHeads(asker: Asker, bytes: Buffer, isLent: boolean): void {
     this.heard = true;
     let rest = this.#pending === null ? bytes : Buffer.concat([this.#pending, bytes]);
+    const mustCopy = isLent && this.#pending === null;
     this.#pending = null;
     while (rest.length > 0) {
       const { limits, clock } = this.#ports;
       const text = headText(rest);
       if (text === null && rest.length <= limits.headBytes) {
-        this.#pending = rest;
+        this.#pending = mustCopy ? Buffer.from(rest) : rest;
         this.since = clock.now();
         return;
       }
       if (text === null) return asker.failed('the head of its answer is too large');
       const head = parseResponse(text, limits);
       if (head instanceof BadHead) return asker.failed(`its answer is refused: ${head.why}`);
-      if (head.status >= 200) return this.#readAnswer(asker, head, text, rest);
+      if (head.status >= 200) return this.#readAnswer(asker, { head, text, bytes: rest, mustCopy });
       if (++this.#hints > HINTS) return asker.failed('it does not come to its answer');
       if (head.status === 101) return asker.failed('it changes the protocol, which nobody asked for');
       if (asker.sink !== null) asker.sink.hint(head);
@@ -193,15 +211,17 @@ export class UpstreamLink {
     }
   }
 
-  #readAnswer(asker: Asker, head: ResponseHead, text: string, bytes: Buffer): void {
+  #readAnswer(asker: Asker, { head, text, bytes: came, mustCopy }: Arrival): void {
     const must = this.#frame(asker.head, head);
+    const isText = came.length <= text.length && this.#shape === 'as it is' && asker.sink === null;
+    const bytes = mustCopy && !isText ? Buffer.from(came) : came;
     const pieces: Buffer[] | null = this.#shape === 'without chunks' || asker.sink !== null ? [] : null;
     const end = this.#body.cut(bytes, head.end, pieces);
     if (this.#body.isBad) return asker.failed('its answer has a bad chunk');
     const closes = asker.opens(head, must);
     let flows: boolean;
     if (!closes && head.unchanged && asker.extra === '' && this.#shape === 'as it is' && asker.sink === null && asker.head.minor === 1) {
-      flows = asker.out.write(end === bytes.length ? bytes : bytes.subarray(0, end));
+      flows = isText ? asker.out.write(end === text.length ? text : text.slice(0, end), 'latin1') : asker.out.write(part(bytes, end));
     } else if (asker.sink === null) {
       flows = this.#write(asker, { head, text, bytes, end, pieces, closes });
     } else {
@@ -258,8 +278,8 @@ export class UpstreamLink {
     const pieces: Buffer[] | null = this.#shape === 'without chunks' || asker.sink !== null ? [] : null;
     const end = this.#body.cut(bytes, 0, pieces);
     if (this.#body.isBad) return asker.failed('its answer has a bad chunk');
-    const part = end === bytes.length ? bytes : bytes.subarray(0, end);
-    const flows = asker.sink === null ? this.#hand(asker.out, part, pieces) : pour(asker.sink, part, this.#body.chunks === null ? null : pieces);
+    const own = part(bytes, end);
+    const flows = asker.sink === null ? this.#hand(asker.out, own, pieces) : pour(asker.sink, own, this.#body.chunks === null ? null : pieces);
     this.#after(asker, flows, end < bytes.length);
   }
 
@@ -295,6 +315,8 @@ export class UpstreamLink {
   }
 }
 
+const part = (bytes: Buffer, end: number): Buffer => (end === bytes.length ? bytes : bytes.subarray(0, end));
+
 /** `pieces`: the payload, where it came in chunks. */
 function pour(sink: Sink, bytes: Buffer, pieces: readonly Buffer[] | null): boolean {
   if (pieces === null) return bytes.length === 0 || sink.data(bytes);
@@ -313,7 +335,7 @@ function headText(bytes: Buffer): string | null {
 }
 
 function onData(this: Socket, bytes: Buffer): void {
-  (this as Linked)[key]?.read(bytes);
+  (this as Linked)[key]?.read(bytes, false);
 }
 
 function onEnd(this: Socket): void {

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { EvenkeelError } from '../../core/errors.ts';
-import type { ClientFacts, Dialer, Upstream } from '../ports.ts';
+import type { ClientFacts, DialAnswer, Dialer, DialWishes, Upstream } from '../ports.ts';
 import type { GroupSettings } from '../settings.ts';
 import { StreamSocket, type Carrier } from './stream-socket.ts';
 
@@ -15,8 +15,6 @@ export interface Http2DialerPorts {
   readonly dialer: Dialer;
   readonly settings: (group: string) => GroupSettings | null;
 }
-
-type Answer = Parameters<Dialer['dial']>[2];
 
 /** Streams of a session, unless the upstream wants fewer; then another session is opened. */
 const STREAMS = 100;
@@ -46,10 +44,10 @@ export class Http2Dialer implements Dialer {
     return size;
   }
 
-  dial(upstream: Upstream, client: ClientFacts | null, answer: Answer): Socket {
+  dial(upstream: Upstream, client: ClientFacts | null, answer: DialAnswer, wishes?: DialWishes): Socket {
     const { dialer, settings } = this.#ports;
     const group = settings(upstream.group);
-    if (group?.http2 !== true) return dialer.dial(upstream, client, answer);
+    if (group?.http2 !== true) return dialer.dial(upstream, client, answer, wishes);
     // A connection that begins with a PROXY header speaks for one client only.
     const isShared = group.sendProxy === null && group.keepAlive.max > 0;
     const sessions = this.#sessions.get(upstream);
@@ -73,7 +71,7 @@ export class Http2Dialer implements Dialer {
     const session = new Session(
       { upstream, isShared, secure },
       {
-        dial: (answer) => dialer.dial(upstream, client, answer, 'h2'),
+        dial: (answer) => dialer.dial(upstream, client, answer, { protocol: 'h2' }),
         over: () => {
           all.delete(session);
           if (all.size === 0) this.#sessions.delete(upstream);
@@ -102,14 +100,14 @@ interface Kind {
 }
 
 interface Around {
-  readonly dial: (answer: Answer) => Socket;
+  readonly dial: (answer: DialAnswer) => Socket;
   /** It carries nothing any more. */
   readonly over: () => void;
 }
 
 interface Waiting {
   readonly stream: StreamSocket;
-  readonly answer: Answer;
+  readonly answer: DialAnswer;
 }
 
 /** One session, from the moment it is dialled. */
@@ -142,7 +140,7 @@ class Session implements Carrier {
     return this.#active < Math.min(STREAMS, session?.remoteSettings.maxConcurrentStreams ?? STREAMS);
   }
 
-  join(stream: StreamSocket, answer: Answer): void {
+  join(stream: StreamSocket, answer: DialAnswer): void {
     this.#active++;
     stream.once('close', () => this.#left());
     if (this.#session === null) this.#waiting.push({ stream, answer });
@@ -230,6 +228,6 @@ class Session implements Carrier {
   }
 }
 
-function tell(stream: StreamSocket, { ready }: Answer): void {
+function tell(stream: StreamSocket, { ready }: DialAnswer): void {
   if (!stream.destroyed) ready();
 }
