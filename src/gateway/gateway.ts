@@ -110,7 +110,14 @@ export class Gateway {
       },
       settings: (group) => this.#groups.get(group)?.settings ?? null,
     });
-    this.#http2Dialer = new Http2Dialer({ clock, dialer: this.dialer, settings: (group) => this.#groups.get(group)?.settings ?? null });
+    this.#http2Dialer = new Http2Dialer({
+      clock,
+      dialer: this.dialer,
+      get timeouts() {
+        return timeouts();
+      },
+      settings: (group) => this.#groups.get(group)?.settings ?? null,
+    });
     const { router, tally } = this;
     const portsWith = (dialer: Dialer): ProxyPorts => ({
       clock,

@@ -251,7 +251,7 @@ export interface Timeouts {
   readonly clientIdleMs: number;
   /** Between two successful writes to a client that has something waiting (nginx send_timeout). */
   readonly clientSendMs: number;
-  /** HAProxy timeout connect. */
+  /** HAProxy timeout connect; with HTTP/2 to the SETTINGS of the upstream. */
   readonly connectMs: number;
   /** Between two reads from an upstream that owes an answer (nginx proxy_read_timeout, HAProxy timeout server). */
   readonly upstreamReadMs: number;

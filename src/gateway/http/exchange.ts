@@ -173,9 +173,10 @@ export class Exchange implements Asker {
       tally.retries++;
       return this.#dial(upstream);
     }
-    // A server that restarts ends connections that it has just taken. Once: what kills one server must not go on to all.
-    if (!link.heard && mayRetry && !this.#wasDropped) {
-      this.#wasDropped = true;
+    // A server that restarts ends connections that it has just taken. Once: what kills one server must not go on to all. Who refused
+    // it has not begun, and was not killed by it.
+    if (!link.heard && mayRetry && (link.isRefused || !this.#wasDropped)) {
+      this.#wasDropped ||= !link.isRefused;
       return this.#unreachable(upstream, new Error(why));
     }
     log.debug({ upstream: upstream.name, why }, 'an upstream failed in a request');

@@ -6,13 +6,15 @@ import type { TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { EvenkeelError } from '../../core/errors.ts';
 import type { ClientFacts, Dialer, Upstream } from '../ports.ts';
-import type { GroupSettings } from '../settings.ts';
+import type { GroupSettings, Timeouts } from '../settings.ts';
 import { StreamSocket, type Carrier } from './stream-socket.ts';
 
 export interface Http2DialerPorts {
   readonly clock: Clock;
   /** Makes the connections beneath. */
   readonly dialer: Dialer;
+  /** Read anew for each connection: a reload replaces what is in it. */
+  readonly timeouts: Pick<Timeouts, 'connectMs'>;
   readonly settings: (group: string) => GroupSettings | null;
 }
 
@@ -66,7 +68,7 @@ export class Http2Dialer implements Dialer {
   }
 
   #open(upstream: Upstream, client: ClientFacts | null, isShared: boolean): Session {
-    const { dialer, settings } = this.#ports;
+    const { clock, dialer, timeouts, settings } = this.#ports;
     const all = this.#sessions.get(upstream) ?? new Set<Session>();
     this.#sessions.set(upstream, all);
     const secure = settings(upstream.group)?.tls !== null;
@@ -74,6 +76,7 @@ export class Http2Dialer implements Dialer {
       { upstream, isShared, secure },
       {
         dial: (answer) => dialer.dial(upstream, client, answer, 'h2'),
+        late: (then) => clock.after(timeouts.connectMs, then),
         over: () => {
           all.delete(session);
           if (all.size === 0) this.#sessions.delete(upstream);
@@ -103,6 +106,8 @@ interface Kind {
 
 interface Around {
   readonly dial: (answer: Answer) => Socket;
+  /** Calls when the upstream has had its time to greet. */
+  readonly late: (then: () => void) => Timer;
   /** It carries nothing any more. */
   readonly over: () => void;
 }
@@ -112,24 +117,28 @@ interface Waiting {
   readonly answer: Answer;
 }
 
-/** One session, from the moment it is dialled. */
+/**
+ * One session, from the moment it is dialled. It opens with the SETTINGS of its upstream, which must come first (RFC 9113, section 3.4): a
+ * connection that was made may lie in the backlog of a server that stops, and nobody could tell whether a request on it was begun.
+ */
 class Session implements Carrier {
   readonly #kind: Kind;
-  readonly #over: () => void;
+  readonly #around: Around;
   readonly #socket: Socket;
+  #stage: 'opening' | 'open' | 'over' = 'opening';
   #session: ClientHttp2Session | null = null;
   #waiting: Waiting[] = [];
-  #isOver = false;
-  /** Streams, also those that wait for the connection. */
+  #greeting: Timer | null = null;
+  /** Streams, also those that wait for it to open. */
   #active = 0;
   /** When it was first seen idle; when the PING went out that is not answered. 0: not now. */
   #idleAt = 0;
   #pingAt = 0;
 
-  constructor(kind: Kind, { dial, over }: Around) {
+  constructor(kind: Kind, around: Around) {
     this.#kind = kind;
-    this.#over = over;
-    this.#socket = dial({ ready: () => this.#begin(), failed: (error) => this.#failed(error) });
+    this.#around = around;
+    this.#socket = around.dial({ ready: () => this.#greet(), failed: (error) => this.#failed(error) });
   }
 
   get scheme(): 'http' | 'https' {
@@ -138,14 +147,14 @@ class Session implements Carrier {
 
   get takes(): boolean {
     const session = this.#session;
-    if (this.#isOver || session?.closed === true || session?.destroyed === true || this.#kind.upstream.draining) return false;
+    if (this.#stage === 'over' || session?.closed === true || session?.destroyed === true || this.#kind.upstream.draining) return false;
     return this.#active < Math.min(STREAMS, session?.remoteSettings.maxConcurrentStreams ?? STREAMS);
   }
 
   join(stream: StreamSocket, answer: Answer): void {
     this.#active++;
     stream.once('close', () => this.#left());
-    if (this.#session === null) this.#waiting.push({ stream, answer });
+    if (this.#stage === 'opening') this.#waiting.push({ stream, answer });
     else queueMicrotask(() => tell(stream, answer));
   }
 
@@ -157,7 +166,7 @@ class Session implements Carrier {
 
   look(now: number, idleMs: number): void {
     const session = this.#session;
-    if (session === null || session.destroyed) return;
+    if (session === null || session.destroyed || this.#stage !== 'open') return;
     if (this.#pingAt > 0 && now - this.#pingAt >= PING_MS) return this.cut();
     if (this.#active > 0) {
       this.#idleAt = 0;
@@ -172,19 +181,17 @@ class Session implements Carrier {
   }
 
   cut(): void {
+    this.#end();
     this.#session?.destroy();
     this.#socket.destroy();
-    this.#end();
   }
 
-  #begin(): void {
+  #greet(): void {
     const socket = this.#socket;
     const { alpnProtocol } = socket as Partial<TLSSocket>;
     if (this.#kind.secure && alpnProtocol !== 'h2') {
-      const { name, group } = this.#kind.upstream;
-      const got = typeof alpnProtocol === 'string' ? alpnProtocol : 'none';
       socket.destroy();
-      return this.#failed(new EvenkeelError('EVENKEEL_UPSTREAM_UNREACHABLE', `upstream ${name} of group ${group} must choose h2 by ALPN, got ${got}`));
+      return this.#failed(this.#unreachable(`must choose h2 by ALPN, got ${typeof alpnProtocol === 'string' ? alpnProtocol : 'none'}`));
     }
     // An upstream that ended its side says nothing more: without this a session that was told so would wait for ever.
     socket.allowHalfOpen = false;
@@ -195,14 +202,35 @@ class Session implements Carrier {
       settings: { enablePush: false },
     });
     this.#session = session;
+    let cause: Error | undefined;
     // Its streams tell what it means for them.
-    session.on('error', () => {});
-    session.on('close', () => this.#end());
+    session.on('error', (error) => (cause = error));
+    session.on('close', () =>
+      this.#failed(this.#unreachable(`must begin with the SETTINGS of HTTP/2, got ${cause?.message ?? 'the end of the connection'}`, cause)),
+    );
+    session.once('remoteSettings', () => this.#open());
+    this.#greeting = this.#around.late(() => {
+      const late = Object.assign(new Error('nobody answered in time'), { code: 'ETIMEDOUT' });
+      this.#failed(this.#unreachable('must begin with the SETTINGS of HTTP/2, got nothing in time', late));
+      this.cut();
+    });
+  }
+
+  #open(): void {
+    if (this.#stage !== 'opening') return;
+    this.#stage = 'open';
+    this.#greeting?.cancel();
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { stream, answer } of waiting) tell(stream, answer);
   }
 
+  #unreachable(what: string, cause?: Error): EvenkeelError {
+    const { name, group } = this.#kind.upstream;
+    return new EvenkeelError('EVENKEEL_UPSTREAM_UNREACHABLE', `upstream ${name} of group ${group} ${what}`, cause);
+  }
+
+  /** It is over; those who wait for it to open hear why. */
   #failed(error: Error): void {
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -216,17 +244,17 @@ class Session implements Carrier {
 
   #left(): void {
     this.#active--;
-    // Nobody waits for the connection any more, or it was for one only.
-    if (this.#active === 0 && (this.#session === null || !this.#kind.isShared)) {
-      if (this.#session === null) this.cut();
-      else this.#session.close();
-    }
+    if (this.#active > 0) return;
+    // Nobody waits for it any more, or it was for one only.
+    if (this.#stage === 'opening') this.cut();
+    else if (!this.#kind.isShared) this.#session?.close();
   }
 
   #end(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#over();
+    if (this.#stage === 'over') return;
+    this.#stage = 'over';
+    this.#greeting?.cancel();
+    this.#around.over();
   }
 }
 
