@@ -108,7 +108,6 @@ export class Gateway {
       get timeouts() {
         return timeouts();
       },
-      settings: (group) => this.#groups.get(group)?.settings ?? null,
     });
     this.#http2Dialer = new Http2Dialer({
       clock,
@@ -116,7 +115,6 @@ export class Gateway {
       get timeouts() {
         return timeouts();
       },
-      settings: (group) => this.#groups.get(group)?.settings ?? null,
     });
     const { router, tally } = this;
     const portsWith = (dialer: Dialer): ProxyPorts => ({

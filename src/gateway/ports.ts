@@ -28,6 +28,8 @@ export type Outcome = 'ok' | 'failed' | 'aborted';
 export interface Upstream {
   readonly name: string;
   readonly group: string;
+  /** Of its group; the last ones where a reload took the group out: what is still asked of it goes there as it always did. */
+  readonly settings: GroupSettings;
   readonly address: Address;
   /** Requests, tunnels and WebSockets that it carries now. */
   readonly active: number;

@@ -20,6 +20,7 @@ import { groupSettings } from './fixture.ts';
 export class FakeUpstream implements Upstream {
   readonly name: string;
   readonly group = 'web';
+  readonly settings: GroupSettings = groupSettings();
   readonly address: Address;
   active = 0;
   answers = 0;

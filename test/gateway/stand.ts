@@ -15,6 +15,8 @@ import { groupSettings } from './fixture.ts';
 export class FakeUpstream implements Upstream {
   readonly name: string;
   readonly group = 'web';
+  /** As its group has them. */
+  settings: GroupSettings = groupSettings();
   readonly address: Address;
   active = 0;
   draining = false;
@@ -57,6 +59,7 @@ export class FakeGroup implements Group {
   constructor(upstreams: FakeUpstream[], settings: Partial<GroupSettings> = {}) {
     this.upstreams = upstreams;
     this.settings = groupSettings({ retries: 1, ...settings });
+    for (const upstream of upstreams) upstream.settings = this.settings;
   }
 
   choose(ask: Ask): Upstream | Refused {

@@ -42,7 +42,7 @@ export async function tcpStage(upstreams: readonly CountedUpstream[], options: T
   const timeouts = { ...usual, ...options.timeouts };
   const tally = freshTally();
   const router: Router = { route: () => null, ask: () => ({ key: null, sticky: null, without: null }), group: () => group };
-  const dialer = openDialer({ clock: realClock, timeouts, settings: () => group.settings });
+  const dialer = openDialer({ clock: realClock, timeouts });
   const { clock, log } = node;
   const proxy = openTcpProxy('web', { clock, log, transport: node, router, dialer: options.dialer ?? dialer, timeouts, tally });
   const guard = new Guard({ connections: 10_000, perAddress: null, perAddressPerS: null }, realClock);

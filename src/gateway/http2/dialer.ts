@@ -6,7 +6,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { EvenkeelError } from '../../core/errors.ts';
 import type { ClientFacts, Dialer, Upstream } from '../ports.ts';
-import type { GroupSettings, Timeouts } from '../settings.ts';
+import type { Timeouts } from '../settings.ts';
 import { StreamSocket, type Carrier } from './stream-socket.ts';
 
 export interface Http2DialerPorts {
@@ -15,7 +15,6 @@ export interface Http2DialerPorts {
   readonly dialer: Dialer;
   /** Read anew for each connection: a reload replaces what is in it. */
   readonly timeouts: Pick<Timeouts, 'connectMs'>;
-  readonly settings: (group: string) => GroupSettings | null;
 }
 
 type Answer = Parameters<Dialer['dial']>[2];
@@ -49,9 +48,8 @@ export class Http2Dialer implements Dialer {
   }
 
   dial(upstream: Upstream, client: ClientFacts | null, answer: Answer): Socket {
-    const { dialer, settings } = this.#ports;
-    const group = settings(upstream.group);
-    if (group?.http2 !== true) return dialer.dial(upstream, client, answer);
+    const group = upstream.settings;
+    if (!group.http2) return this.#ports.dialer.dial(upstream, client, answer);
     // A connection that begins with a PROXY header speaks for one client only.
     const isShared = group.sendProxy === null && group.keepAlive.max > 0;
     const sessions = this.#sessions.get(upstream);
@@ -68,10 +66,10 @@ export class Http2Dialer implements Dialer {
   }
 
   #open(upstream: Upstream, client: ClientFacts | null, isShared: boolean): Session {
-    const { clock, dialer, timeouts, settings } = this.#ports;
+    const { clock, dialer, timeouts } = this.#ports;
     const all = this.#sessions.get(upstream) ?? new Set<Session>();
     this.#sessions.set(upstream, all);
-    const secure = settings(upstream.group)?.tls !== null;
+    const secure = upstream.settings.tls !== null;
     const session = new Session(
       { upstream, isShared, secure },
       {
@@ -88,11 +86,10 @@ export class Http2Dialer implements Dialer {
   }
 
   #look(): void {
-    const { clock, settings } = this.#ports;
-    const now = clock.now();
+    const now = this.#ports.clock.now();
     for (const [upstream, sessions] of this.#sessions) {
-      const group = settings(upstream.group);
-      const idleMs = group?.http2 === true && !upstream.draining ? group.keepAlive.idleMs : 0;
+      const { http2, keepAlive } = upstream.settings;
+      const idleMs = http2 && !upstream.draining ? keepAlive.idleMs : 0;
       for (const session of sessions) session.look(now, idleMs);
     }
   }

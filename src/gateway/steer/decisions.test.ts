@@ -7,12 +7,13 @@ import { readAssignment } from '../../node/assignment.ts';
 import { isOwn, type GoOn, type OwnAnswer } from '../http/answers.ts';
 import { freshTally } from '../ports.ts';
 import type { ClientFacts, Group, Outcome, RequestFacts, Route, Router, Tally, Upstream } from '../ports.ts';
-import type { RouteSettings, RouteTarget } from '../settings.ts';
+import type { GroupSettings, RouteSettings, RouteTarget } from '../settings.ts';
 import { Decisions } from './decisions.ts';
 
 class FakeUpstream implements Upstream {
   readonly name: string;
   readonly group = 'web';
+  readonly settings = {} as GroupSettings;
   readonly address: Upstream['address'];
   readonly draining = false;
   active = 0;
