@@ -28,7 +28,7 @@ export async function serve(port: number, limits: Partial<GuardSettings> = {}): 
     end: () => {},
   };
   const group: Group = { settings, upstreams: [upstream], pressure: 0, choose: () => upstream, onGone: () => ({ stop: () => {} }) };
-  const router: Router = { route: () => null, ask: () => ({ key: null, sticky: null, without: null }), group: () => group };
+  const router: Router = { route: () => null, ask: () => ({ key: null, sticky: null, without: null }), group: () => group, priorities: () => [] };
   const registry = new Registry({ clock: realClock, arrival: () => ({ rests: false, bounced: false }) });
   const herd = { choice: registry.choice, load: () => registry.count, tell: () => false };
   const transport = {

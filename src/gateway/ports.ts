@@ -142,6 +142,8 @@ export interface Router {
   /** What to ask a group for, given the request: its hash key, its sticky cookie. `user`: named by the authentication hook. */
   ask(group: Group, request: RequestFacts, client: ClientFacts, user: string | null): Ask;
   group(name: string): Group | null;
+  /** Of the routes that lead to the group, each once. */
+  priorities(group: Group): readonly number[];
 }
 
 /** Opens connections to upstreams: TCP, TLS where the group says so, the PROXY header first. */

@@ -157,6 +157,7 @@ export function relayHouse(options: StageOptions): RelayHouse {
       route: () => route,
       ask: (_group, request) => (sticky === null ? NOTHING : { key: null, sticky: cookieOf(request, sticky.cookie), without: null }),
       group: () => group,
+      priorities: () => [],
     },
     dialer,
     timeouts: { ...generous, ...options.timeouts },

@@ -141,6 +141,7 @@ export function stand(group: Group, options: StandOptions = {}): Stand {
       route: options.routes ?? (() => route),
       ask: (asked, request) => (asked.settings.sticky === null ? asks : { ...asks, sticky: cookieOf(request, asked.settings.sticky.cookie) }),
       group: () => group,
+      priorities: () => [],
     },
     dialer: options.dialer ?? dialer(dialled, options.timeouts?.connectMs ?? timeouts.connectMs),
     timeouts: { ...timeouts, ...options.timeouts },

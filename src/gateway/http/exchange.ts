@@ -10,6 +10,7 @@ import { Framing } from './framing.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
 import { bodyFault, isIdempotent, isLate, isTrouble, isWebSocket, keptBytes, pathOf } from './rules.ts';
+import { sheds } from './shedding.ts';
 import { stickyLine } from './sticky.ts';
 import { UpstreamLink, type Asker } from './upstream-link.ts';
 
@@ -173,8 +174,7 @@ export class Exchange implements Asker {
       tally.retries++;
       return this.#dial(upstream);
     }
-    // A server that restarts ends connections that it has just taken. Once: what kills one server must not go on to all. Who refused
-    // it has not begun, and was not killed by it.
+    // A server that restarts ends what it has just taken. Once: what kills one server must not go on to all; what is refused kills none.
     if (!link.heard && mayRetry && (link.isRefused || !this.#wasDropped)) {
       this.#wasDropped ||= !link.isRefused;
       return this.#unreachable(upstream, new Error(why));
@@ -230,7 +230,7 @@ export class Exchange implements Asker {
     const route = router.route(this.head, this.#caller.client);
     if (route === null) return this.refuse(404, 'nothing is served under this name and path', false);
     this.#route = route;
-    if (this.#house.shedding.sheds(route)) return this.#unavailable(503, 1);
+    if (route.group !== null && sheds(route, router.priorities(route.group))) return this.#unavailable(503, 1);
     if (isDecided(route)) return this.#go(route, null);
     const { answers } = this.#house;
     if (answers === null) return this.refuse(501, 'this route cannot be served here', false);
