@@ -83,7 +83,7 @@ export interface GroupSettings {
   readonly websocket: WebSocketSettings;
   /** What is answered when nothing can take a request; null: 503. */
   readonly fallback: { readonly status: number; readonly contentType: string; readonly body: string } | null;
-  /** How many other upstreams are tried when one could not be reached; requests are sent again only where that is safe. */
+  /** Other tries when an upstream could not be reached or refused; what one may have begun is sent again where that is safe, to one more at most. */
   readonly retries: number;
 }
 

@@ -168,10 +168,10 @@ test('streams go on while upstreams restart and a gateway drains: none fails', a
   const second = await open(t, { node, listeners: ['127.0.0.1:0'], groups });
   let port = portOf(first);
   const clients = Array.from({ length: 5 }, () => new Client(() => port));
-  const body = randomBytes(20_000);
+  // More than 16 KiB is not kept, and one that meets a server in its last moment fails in every proxy.
+  const body = randomBytes(16_000);
   const sum = createHash('sha256').update(body).digest('hex');
   const empty = createHash('sha256').digest('hex');
-  // What has a body is not sent twice, so that one that meets a server in its last moment fails in every proxy.
   const during = { going: true, bodies: false };
   const lanes = clients.flatMap((client) =>
     Array.from({ length: 8 }, async () => {

@@ -193,6 +193,6 @@ export const groupSchema: z.ZodType<GroupFile> = z.strictObject({
     .max(100)
     .default(3)
     .describe(
-      'Other upstreams that are tried when one could not be reached or refused (HAProxy `retries`); what one may have begun is sent to one more, where that is safe.',
+      'Other tries when an upstream could not be reached or refused (HAProxy `retries`); what one may have begun is sent again where that is safe, to one more upstream at most.',
     ),
 });

@@ -12,6 +12,7 @@ import type { ResponseHead } from './response-head.ts';
 import { bodyFault, isIdempotent, isLate, isTrouble, isWebSocket, keptBytes, pathOf } from './rules.ts';
 import { sheds } from './shedding.ts';
 import { stickyLine } from './sticky.ts';
+import { Trials } from './trials.ts';
 import { UpstreamLink, type Asker } from './upstream-link.ts';
 
 type Stage =
@@ -44,10 +45,8 @@ export class Exchange implements Asker {
   #link: UpstreamLink | null = null;
   /** The head for an upstream, but for its last lines. */
   #start = '';
-  #tries = 0;
-  #redialled: Upstream | null = null;
-  #wasDropped = false;
-  #without: Set<Upstream> | null = null;
+  /** null: nothing has failed yet. */
+  #trials: Trials | null = null;
   readonly #body: Framing;
   /** What came of the body before there was a connection; a small one also afterwards, to be sent once more. */
   #held: Buffer | null = null;
@@ -162,21 +161,21 @@ export class Exchange implements Asker {
     if (link === null) return;
     const { log, tally } = this.#house.ports;
     const { upstream } = link;
-    const isStale = (link.isReused || link.isRefused) && !link.heard;
+    const isStale = link.isReused || link.isRefused;
     this.#drop();
     if (this.#stage === 'replied') {
       if (!this.#body.isDone) this.#caller.resume();
       return;
     }
-    const mayRetry = (isIdempotent(this.head.method) || link.isRefused) && !this.#bodyLost && this.#retries > 0;
-    if (isStale && mayRetry && this.#redialled !== upstream) {
-      this.#redialled = upstream;
-      tally.retries++;
-      return this.#dial(upstream);
-    }
-    // A server that restarts ends what it has just taken. Once: what kills one server must not go on to all; what is refused kills none.
-    if (!link.heard && mayRetry && (link.isRefused || !this.#wasDropped)) {
-      this.#wasDropped ||= !link.isRefused;
+    const group = this.#route?.group;
+    if (group && group.settings.retries > 0 && !link.heard && !this.#bodyLost && (isIdempotent(this.head.method) || link.isRefused)) {
+      const trials = (this.#trials ??= new Trials(group));
+      if (isStale && trials.redials(upstream)) {
+        tally.retries++;
+        return this.#dial(upstream);
+      }
+      // What was refused was not begun.
+      if (!link.isRefused) trials.suspect(upstream);
       return this.#unreachable(upstream, new Error(why));
     }
     log.debug({ upstream: upstream.name, why }, 'an upstream failed in a request');
@@ -271,8 +270,9 @@ export class Exchange implements Asker {
     const group = this.#route?.group;
     const ask = this.#ask;
     if (!group || ask === null) return;
-    const choice = group.choose(this.#without === null ? ask : { key: ask.key, sticky: ask.sticky, without: this.#without });
-    if (isRefused(choice)) return this.#unavailable(this.#without === null ? 503 : 502, choice.retryAfterS);
+    const trials = this.#trials;
+    const choice = group.choose(trials === null ? ask : { key: ask.key, sticky: ask.sticky, without: trials.without });
+    if (isRefused(choice)) return this.#unavailable(trials === null ? 503 : 502, choice.retryAfterS);
     choice.begin();
     this.#upstream = choice;
     const link = this.#house.pools.take(choice);
@@ -301,8 +301,9 @@ export class Exchange implements Asker {
     const { ports } = this.#house;
     ports.log.debug({ upstream: upstream.name, error: error.message }, 'an upstream could not be reached');
     this.#letGo('failed');
-    this.#without = (this.#without ?? new Set()).add(upstream);
-    if (this.#tries++ >= this.#retries) return this.#unavailable(isLate(error) ? 504 : 502, null);
+    const group = this.#route?.group;
+    if (!group) return;
+    if (!(this.#trials ??= new Trials(group)).failed(upstream)) return this.#unavailable(isLate(error) ? 504 : 502, null);
     ports.tally.retries++;
     this.#choose();
   }
@@ -341,10 +342,6 @@ export class Exchange implements Asker {
   /** The client waits for leave to send its body; after this answer nobody knows whether it is going to. */
   #isUnwanted(): boolean {
     return this.head.expects && !this.#bodyBegan && !this.#body.isDone;
-  }
-
-  get #retries(): number {
-    return this.#route?.group?.settings.retries ?? 0;
   }
 
   #unavailable(status: number, retryAfterS: number | null): void {
