@@ -1,3 +1,4 @@
+// Who may be tried next, after this or that became of a request.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Group, Upstream } from '../ports.ts';

@@ -1,3 +1,4 @@
+// The times of a stream whose client reads slowly, or not at all.
 import assert from 'node:assert/strict';
 import type { ServerHttp2Stream } from 'node:http2';
 import { test } from 'node:test';
