@@ -133,7 +133,9 @@ test('a request that two restarting upstreams lost finds the first of them back,
   const { open, tally } = await stage(context, [a.port, b.port, c.port], { group: { retries: 3 } });
   const client = await open();
   client.send(get('/'));
+  const from = performance.now();
   assert.equal((await client.answered(1))[0].status, 200);
+  assert.ok(performance.now() - from > 900, 'they need a moment');
   assert.deepEqual(
     [a, b, c].map(({ sockets }) => sockets.length),
     [2, 1, 0],

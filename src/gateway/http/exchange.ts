@@ -12,7 +12,7 @@ import type { ResponseHead } from './response-head.ts';
 import { bodyFault, isIdempotent, isLate, isTrouble, isWebSocket, keptBytes, pathOf } from './rules.ts';
 import { sheds } from './shedding.ts';
 import { stickyLine } from './sticky.ts';
-import { Trials } from './trials.ts';
+import { Trials, TURN_AROUND_MS } from './trials.ts';
 import { UpstreamLink, type Asker } from './upstream-link.ts';
 
 type Stage =
@@ -303,9 +303,12 @@ export class Exchange implements Asker {
     this.#letGo('failed');
     const group = this.#route?.group;
     if (!group) return;
-    if (!(this.#trials ??= new Trials(group)).failed(upstream)) return this.#unavailable(isLate(error) ? 504 : 502, null);
+    const again = (this.#trials ??= new Trials(group)).failed(upstream);
+    if (again === 'never') return this.#unavailable(isLate(error) ? 504 : 502, null);
     ports.tally.retries++;
-    this.#choose();
+    if (again === 'now') return this.#choose();
+    this.#stage = 'connecting';
+    ports.clock.after(TURN_AROUND_MS, () => this.#stage === 'connecting' && this.#choose());
   }
 
   #send(link: UpstreamLink): void {

@@ -4,6 +4,9 @@ import type { Group, Upstream } from '../ports.ts';
 /** So many upstreams at most lose a request without a word: what kills one server must not go on to all. */
 const SUSPECTS = 2;
 
+/** Before an upstream is tried again that may be restarting, as HAProxy has it. */
+export const TURN_AROUND_MS = 1_000;
+
 export class Trials {
   readonly #group: Group;
   #count = 0;
@@ -27,18 +30,22 @@ export class Trials {
     return true;
   }
 
-  /**
-   * It ended without a word after it had got the request: it restarts, or the request has killed it. Once two have, one of them may be
-   * back, and nobody else is asked.
-   */
+  /** It ended without a word after it had got the request: it restarts, or the request has killed it. */
   suspect(upstream: Upstream): void {
     if (!this.#suspects.includes(upstream)) this.#suspects.push(upstream);
-    if (this.#suspects.length >= SUSPECTS) this.#without = new Set(this.#group.upstreams.filter((one) => !this.#suspects.includes(one)));
   }
 
-  /** It could not take the request. Whether another one may be tried. */
-  failed(upstream: Upstream): boolean {
-    this.#without.add(upstream);
-    return this.#count++ < this.#group.settings.retries;
+  /**
+   * It could not take the request. When another one may be tried; `later`: nobody but the suspects is asked any more, and they need a
+   * moment to come back.
+   */
+  failed(upstream: Upstream): 'now' | 'later' | 'never' {
+    if (this.#count++ >= this.#group.settings.retries) return 'never';
+    if (this.#suspects.length < SUSPECTS) {
+      this.#without.add(upstream);
+      return 'now';
+    }
+    this.#without = new Set(this.#group.upstreams.filter((one) => !this.#suspects.includes(one)));
+    return 'later';
   }
 }
