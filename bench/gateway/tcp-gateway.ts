@@ -15,9 +15,11 @@ const timeouts = { handshakeMs: 10_000, clientIdleMs: 75_000, connectMs: 5_000, 
 
 /** Resolves with the port where it listens. */
 export async function serve(port: number, limits: Partial<GuardSettings> = {}): Promise<number> {
+  const settings = { name: 'g', retries: 2, tls: null, sendProxy: null } as unknown as GroupSettings;
   const upstream: Upstream = {
     name: 'u',
     group: 'g',
+    settings,
     address: { host: '127.0.0.1', port },
     active: 0,
     draining: false,
@@ -25,9 +27,8 @@ export async function serve(port: number, limits: Partial<GuardSettings> = {}): 
     answered: () => {},
     end: () => {},
   };
-  const settings = { name: 'g', retries: 2, tls: null, sendProxy: null } as unknown as GroupSettings;
   const group: Group = { settings, upstreams: [upstream], pressure: 0, choose: () => upstream, onGone: () => ({ stop: () => {} }) };
-  const router: Router = { route: () => null, ask: () => ({ key: null, sticky: null, without: null }), group: () => group };
+  const router: Router = { route: () => null, ask: () => ({ key: null, sticky: null, without: null }), group: () => group, priorities: () => [] };
   const registry = new Registry({ clock: realClock, arrival: () => ({ rests: false, bounced: false }) });
   const herd = { choice: registry.choice, load: () => registry.count, tell: () => false };
   const transport = {
@@ -42,7 +43,7 @@ export async function serve(port: number, limits: Partial<GuardSettings> = {}): 
     claims: new Set<(path: string) => boolean>(),
   };
   const tally = { refused: new Map(), retries: 0, tunnels: 0 } as unknown as Tally;
-  const dialer = openDialer({ clock: realClock, timeouts, settings: () => settings });
+  const dialer = openDialer({ clock: realClock, timeouts });
   const tcp = openTcpProxy('g', { clock: realClock, log: silentLog, transport, router, dialer, timeouts, tally });
   const guard = new Guard({ connections: 100_000, perAddress: null, perAddressPerS: null, ...limits }, realClock);
   const listener = { listen: { host: '127.0.0.1', port: 0 }, protocol: 'tcp', group: 'g', tls: null, proxyProtocol: false, trustedHops: [] } as const;

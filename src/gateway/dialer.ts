@@ -6,14 +6,12 @@ import type { Clock } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
 import type { ClientFacts, DialAnswer, Dialer, DialWishes, Upstream } from './ports.ts';
 import { proxyHeader } from './proxy-protocol/write.ts';
-import type { GroupSettings, Timeouts, UpstreamTlsSettings } from './settings.ts';
+import type { Timeouts, UpstreamTlsSettings } from './settings.ts';
 
 export interface DialerPorts {
   readonly clock: Clock;
   /** Read anew for each connection: a reload replaces what is in it. */
   readonly timeouts: Pick<Timeouts, 'connectMs'>;
-  /** The settings of a group; null for one that was taken out by a reload: then it is plain TCP. */
-  readonly settings: (group: string) => Pick<GroupSettings, 'tls' | 'sendProxy'> | null;
 }
 
 export interface DialCounts {
@@ -64,14 +62,13 @@ class NetDialer implements CountingDialer {
   }
 
   dial(upstream: Upstream, client: ClientFacts | null, answer: DialAnswer, { protocol, lent }: DialWishes = {}): Socket {
-    const settings = this.#ports.settings(upstream.group);
-    const tls = settings?.tls ?? null;
+    const { tls, sendProxy } = upstream.settings;
     const { host, port } = upstream.address;
     this.counts.dialed++;
     const options = { host, port, allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
     const raw = connect(tls === null && lent !== undefined ? { ...options, onread: { buffer: LENT, callback: lending(lent) } } : options);
     // Written before TLS gets hold of the connection, it leaves before the first byte of TLS.
-    if (settings !== null && settings.sendProxy !== null) raw.write(proxyHeader(settings.sendProxy, client));
+    if (sendProxy !== null) raw.write(proxyHeader(sendProxy, client));
     const socket = tls === null ? raw : this.#secure(raw, upstream, tls, protocol);
     this.#watch(socket, { upstream, event: tls === null ? 'connect' : 'secureConnect', answer });
     return socket;

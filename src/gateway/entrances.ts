@@ -2,7 +2,7 @@
 // listening, so that an address is never without somebody who listens.
 import { EvenkeelError } from '../core/errors.ts';
 import { showAddress } from '../core/address.ts';
-import { openDoor, type Acceptors, type Door } from './door/door.ts';
+import { openDoor, type Acceptors, type Door, type DoorCounts } from './door/door.ts';
 import type { Guard } from './door/guard.ts';
 import type { Acceptor, ProxyPorts } from './ports.ts';
 import type { Address, ListenerSettings } from './settings.ts';
@@ -30,8 +30,10 @@ export class Entrances {
   readonly #ports: EntrancePorts;
   #entrances = new Map<string, Entrance>();
   readonly #proxies = new Set<TcpProxy>();
-  /** Doors that stopped listening; what was on its way through them goes on. */
-  readonly #stopped: Entrance[] = [];
+  /** Doors that stopped listening, until what came through them has ended. */
+  readonly #stopped = new Set<Entrance>();
+  /** What those counted that are gone. */
+  readonly #past: DoorCounts = { badProxyHeaders: 0, failedHandshakes: 0, silent: 0, refusedHttp2: 0 };
   /** From then on nothing listens, whatever is asked for. */
   isStopped = false;
 
@@ -49,7 +51,7 @@ export class Entrances {
   }
 
   get counts(): EntranceCounts {
-    const all = [...this.#entrances.values(), ...this.#stopped].map(({ door }) => door.counts);
+    const all = [this.#past, ...[...this.#entrances.values(), ...this.#stopped].map(({ door }) => door.counts)];
     const sum = (name: keyof EntranceCounts): number => all.reduce((total, counts) => total + counts[name], 0);
     return { badProxyHeaders: sum('badProxyHeaders'), failedHandshakes: sum('failedHandshakes'), silent: sum('silent'), refusedHttp2: sum('refusedHttp2') };
   }
@@ -74,9 +76,7 @@ export class Entrances {
       throw error;
     }
     for (const [key, entrance] of this.#entrances) {
-      if (next.has(key)) continue;
-      entrance.door.stop();
-      this.#stopped.push(entrance);
+      if (!next.has(key)) this.#retire(entrance);
     }
     this.#entrances = next;
   }
@@ -128,6 +128,18 @@ export class Entrances {
     for (const [key, settings] of wanted) this.#regroup(entrances.get(key), settings);
   }
 
+  /** Once the last connection that came through it has ended, its counts are all that is kept. */
+  #retire(entrance: Entrance): void {
+    this.#stopped.add(entrance);
+    entrance.door.stop(() => {
+      const { door, tcp } = entrance;
+      this.#stopped.delete(entrance);
+      door.close();
+      for (const name of countNames) this.#past[name] += door.counts[name];
+      tcp?.proxy.runDry(() => this.#proxies.delete(tcp.proxy));
+    });
+  }
+
   #regroup(entrance: Entrance | undefined, settings: ListenerSettings): void {
     if (entrance === undefined) return;
     if (entrance.tcp !== null && settings.group !== null && settings.group !== entrance.settings.group) {
@@ -144,6 +156,8 @@ export class Entrances {
     return proxy;
   }
 }
+
+const countNames = ['badProxyHeaders', 'failedHandshakes', 'silent', 'refusedHttp2'] as const;
 
 /** By address; of several at port 0 of a host the first is the first that was there before. */
 function keyed(listeners: readonly ListenerSettings[]): Map<string, ListenerSettings> {

@@ -1,7 +1,7 @@
 // The gateway as a whole: a node of a fleet with groups of upstreams, a router, proxies and the doors in front of them. It opens
 // everything or nothing, takes a new configuration over while connections go on, drains, and closes what it opened.
 import { isDeepStrictEqual } from 'node:util';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Timer } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
@@ -84,6 +84,8 @@ export class Gateway {
   #zoneSerial: number;
   #closed: Promise<void> | null = null;
   #drained: Promise<void> | null = null;
+  /** Until balancers have noticed a drain. */
+  #notice: Timer | null = null;
   /** The reloads that were asked for so far. */
   #reloading: Promise<void> = Promise.resolve();
 
@@ -99,6 +101,7 @@ export class Gateway {
     const limits = (): GatewaySettings['limits'] => this.#settings.limits;
     this.router = new GatewayRouter(random);
     this.node.onDrain((what) => {
+      if (what === 'undone') this.#takeBack();
       // An operator emptied it for good: what a signal does at the end of its drain.
       if (what === 'done' && this.node.exitsAfterDrain) this.#shut();
     });
@@ -108,9 +111,14 @@ export class Gateway {
       get timeouts() {
         return timeouts();
       },
-      settings: (group) => this.#groups.get(group)?.settings ?? null,
     });
-    this.#http2Dialer = new Http2Dialer({ clock, dialer: this.dialer, settings: (group) => this.#groups.get(group)?.settings ?? null });
+    this.#http2Dialer = new Http2Dialer({
+      clock,
+      dialer: this.dialer,
+      get timeouts() {
+        return timeouts();
+      },
+    });
     const { router, tally } = this;
     const portsWith = (dialer: Dialer): ProxyPorts => ({
       clock,
@@ -294,13 +302,19 @@ export class Gateway {
   async #drain(atOnce: boolean): Promise<void> {
     const { noticeMs } = this.node.settings.drain;
     const stop = (): void => this.entrances.stop();
-    const notice = atOnce ? null : this.#ports.clock.after(noticeMs, stop);
     if (atOnce) stop();
+    else this.#notice = this.#ports.clock.after(noticeMs, stop);
     await this.node.drain();
-    notice?.cancel();
     // An operator may have taken it back meanwhile.
     if (this.node.state === 'up') return;
+    this.#notice?.cancel();
     this.#shut();
+  }
+
+  /** The next drain is a new one. */
+  #takeBack(): void {
+    this.#notice?.cancel();
+    this.#drained = null;
   }
 
   #shut(): void {

@@ -28,6 +28,8 @@ export type Outcome = 'ok' | 'failed' | 'aborted';
 export interface Upstream {
   readonly name: string;
   readonly group: string;
+  /** Of its group; the last ones where a reload took the group out: what is still asked of it goes there as it always did. */
+  readonly settings: GroupSettings;
   readonly address: Address;
   /** Requests, tunnels and WebSockets that it carries now. */
   readonly active: number;
@@ -140,6 +142,8 @@ export interface Router {
   /** What to ask a group for, given the request: its hash key, its sticky cookie. `user`: named by the authentication hook. */
   ask(group: Group, request: RequestFacts, client: ClientFacts, user: string | null): Ask;
   group(name: string): Group | null;
+  /** Of the routes that lead to the group, each once. */
+  priorities(group: Group): readonly number[];
 }
 
 /** Opens connections to upstreams: TCP, TLS where the group says so, the PROXY header first. */

@@ -26,6 +26,12 @@ export function routingPath(target: string): string {
   return /%|\\|\/[./]/.test(path) ? resolved(path) : path;
 }
 
+/** The target with the path that it was routed by, and its query as it is written: for those who judge by it. */
+export function routedTarget(target: string): string {
+  const path = routingPath(target);
+  return `${path === writtenPath(target) ? path : encoded(path)}${writtenQuery(target)}`;
+}
+
 /**
  * What of a target follows the prefix of the route that it matched, with its query. Cut off where the route saw the prefix: else
  * `/x/../assign/room` would lead to another path than the one that let it in. As it is written, where that says the same.
@@ -36,8 +42,12 @@ export function targetBeyond(prefix: string, target: string): string {
   const rest = path.slice(cut);
   const isPlain = pathMatches(prefix, path) && (rest === '' || resolved(rest) === decoded(rest));
   const beyond = isPlain ? rest : encoded(routingPath(target).slice(cut));
-  const query = target.search(/[?#]/);
-  return `${beyond.startsWith('/') ? '' : '/'}${beyond}${query === -1 ? '' : target.slice(query)}`;
+  return `${beyond.startsWith('/') ? '' : '/'}${beyond}${writtenQuery(target)}`;
+}
+
+function writtenQuery(target: string): string {
+  const at = target.search(/[?#]/);
+  return at === -1 ? '' : target.slice(at);
 }
 
 function writtenPath(target: string): string {

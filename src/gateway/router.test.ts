@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { seeded, type Random } from '../core/random.ts';
 import { gatewaySettings } from './config/index.ts';
 import type { ClientFacts, Group, RequestFacts, Upstream } from './ports.ts';
-import { cookieOf, pathMatches, queryOf, routingPath, spread, targetBeyond } from './request-parts.ts';
+import { cookieOf, pathMatches, queryOf, routedTarget, routingPath, spread, targetBeyond } from './request-parts.ts';
 import { GatewayRouter } from './router.ts';
 
 const request = (target: string, host = '', headers: Record<string, string> = {}): RequestFacts => ({
@@ -204,6 +204,7 @@ test('what lies beyond the prefix of a route is cut off the path that the route 
       if (!pathMatches(prefix, routingPath(target))) continue;
       matched++;
       const want = routingPath(target).slice(prefix.endsWith('/') ? prefix.length - 1 : prefix.length);
+      assert.equal(routingPath(routedTarget(target)), routingPath(target), target);
       assert.equal(routingPath(targetBeyond(prefix, target)), want === '' ? '/' : want, `${prefix} of ${target}`);
     }
   }

@@ -28,6 +28,7 @@ export class GatewayRouter implements Router {
   /** Where the first route takes everything. */
   #always: Route | null = null;
   #looksAtPaths = false;
+  #priorities: ReadonlyMap<Group, readonly number[]> = new Map();
 
   constructor(random: Random) {
     this.#random = random;
@@ -37,6 +38,7 @@ export class GatewayRouter implements Router {
   replace(routes: readonly RouteSettings[], groups: ReadonlyMap<string, Group>): void {
     this.#groups = groups;
     this.#rules = routes.map((settings) => ruleOf(settings, groups));
+    this.#priorities = prioritiesOf(this.#rules);
     this.#looksAtPaths = routes.some(({ path }) => path !== null);
     const first = this.#rules.at(0);
     this.#always = first !== undefined && takesAll(first.settings) && first.parts.length === 1 ? first.parts[0].route : null;
@@ -44,6 +46,10 @@ export class GatewayRouter implements Router {
 
   group(name: string): Group | null {
     return this.#groups.get(name) ?? null;
+  }
+
+  priorities(group: Group): readonly number[] {
+    return this.#priorities.get(group) ?? [];
   }
 
   route(request: RequestFacts, client: ClientFacts | null = null): Route | null {
@@ -83,6 +89,19 @@ function ruleOf(settings: RouteSettings, groups: ReadonlyMap<string, Group>): Ru
   const wanted = target.kind === 'groups' ? target.groups : [{ group: target.group, weight: 1 }];
   const parts = wanted.map(({ group, weight }) => ({ route: { settings, group: groups.get(group) ?? null }, weight }));
   return { settings, parts, total: parts.reduce((sum, { weight }) => sum + weight, 0) };
+}
+
+function prioritiesOf(rules: readonly Rule[]): Map<Group, number[]> {
+  const found = new Map<Group, number[]>();
+  for (const { settings, parts } of rules) {
+    for (const { route } of parts) {
+      if (route.group === null) continue;
+      const known = found.get(route.group);
+      if (known === undefined) found.set(route.group, [settings.priority]);
+      else if (!known.includes(settings.priority)) known.push(settings.priority);
+    }
+  }
+  return found;
 }
 
 const takesAll = ({ host, path, headers }: RouteSettings): boolean => host === null && path === null && headers.size === 0;

@@ -83,7 +83,7 @@ export interface GroupSettings {
   readonly websocket: WebSocketSettings;
   /** What is answered when nothing can take a request; null: 503. */
   readonly fallback: { readonly status: number; readonly contentType: string; readonly body: string } | null;
-  /** How many other upstreams are tried when one could not be reached; requests are sent again only where that is safe. */
+  /** Other tries when an upstream could not be reached or refused; what one may have begun is sent again where that is safe, to one more at most. */
   readonly retries: number;
 }
 
@@ -251,7 +251,7 @@ export interface Timeouts {
   readonly clientIdleMs: number;
   /** Between two successful writes to a client that has something waiting (nginx send_timeout). */
   readonly clientSendMs: number;
-  /** HAProxy timeout connect. */
+  /** HAProxy timeout connect; with HTTP/2 to the SETTINGS of the upstream. */
   readonly connectMs: number;
   /** Between two reads from an upstream that owes an answer (nginx proxy_read_timeout, HAProxy timeout server). */
   readonly upstreamReadMs: number;

@@ -8,7 +8,10 @@ import { silentLog } from '../../src/core/log.ts';
 import { isOwn, type GoOn, type OwnAnswer } from '../../src/gateway/http/answers.ts';
 import type { ClientFacts, RequestFacts } from '../../src/gateway/ports.ts';
 import { realFetch } from '../../src/host/fetch.ts';
+import { gatewaySettings, openGateway } from '../../src/gateway/index.ts';
 import { Authentication } from '../../src/gateway/steer/authentication.ts';
+import { listening, open as connect } from '../transports/raw-http.ts';
+import { httpBackend } from './servers.ts';
 
 const client: ClientFacts = { address: '192.0.2.7', port: 5, localAddress: '', localPort: 0, secure: true, serverName: null, trusted: false };
 const headers: Record<string, string> = { authorization: 'Bearer t', cookie: 'a=b', 'x-other': 'not yours' };
@@ -74,4 +77,40 @@ test('nobody gets in because the hook is broken, redirects, is late or is not th
     client,
   );
   assert.ok(isOwn(nobody) && nobody.status === 503);
+});
+
+test('a hook that judges by the path judges the one that was routed by, however the client has written it', async (t) => {
+  const written: unknown[] = [];
+  const hook = createServer(({ headers: asked }, response) => {
+    written.push(asked['x-original-uri']);
+    response.writeHead(/^\/public(?:[/?]|$)/.test(String(asked['x-forwarded-uri'])) ? 204 : 403).end();
+  });
+  const auth = `http://127.0.0.1:${await listening(t, hook)}/auth`;
+  const backend = await httpBackend(t, 'a');
+  const gateway = await openGateway(
+    gatewaySettings({ listeners: ['127.0.0.1:0'], groups: { web: { upstreams: [backend.address] } }, routes: [{ path: '/', group: 'web', auth }] }),
+  );
+  t.after(() => gateway.close());
+  const status = async (target: string): Promise<number> => {
+    const client = await connect(t, gateway.listening[0].listen.port);
+    client.send(`GET ${target} HTTP/1.1\r\nHost: app.test\r\nX-Original-URI: /public\r\nX-Forwarded-Uri: /public\r\n\r\n`);
+    return (await client.answered(1))[0]?.status ?? 0;
+  };
+  const attacks = [
+    '/public/../admin',
+    '/public/%2e%2e/admin',
+    '/public%2F..%2Fadmin',
+    '/public/..\\admin',
+    '//admin/public',
+    'http://app.test/public/../admin',
+    '/public/..',
+  ];
+  for (const target of attacks) assert.equal(await status(target), 403, target);
+  assert.deepEqual(
+    written,
+    attacks.map((target) => target.replace('http://app.test', '')),
+  );
+  assert.equal(backend.seen(), 0);
+  for (const target of ['/public/a?next=/../b', '/%70ublic/%C3%BC', '/admin/../public', 'http://app.test/public'])
+    assert.equal(await status(target), 200, target);
 });

@@ -21,7 +21,8 @@ import { makeCertificate, missing, startHaproxy } from './peers.ts';
 
 const dialerFor = (group: Partial<GroupSettings>, connectMs = 2_000): CountingDialer => {
   const settings = groupSettings(group);
-  return openDialer({ clock: realClock, timeouts: { connectMs }, settings: () => settings });
+  const dialer = openDialer({ clock: realClock, timeouts: { connectMs } });
+  return { counts: dialer.counts, dial: (upstream, ...rest) => dialer.dial(Object.assign(upstream, { settings }), ...rest) };
 };
 
 const nobody: ClientFacts = {

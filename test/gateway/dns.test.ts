@@ -31,6 +31,7 @@ before(async () => {
           ['web', 'web'],
           ['many', 'many'],
           ['deep.er', 'web'],
+          ['shared', 'shared'],
           ['@', 'apex'],
         ]),
         ttlS: 5,
@@ -42,6 +43,7 @@ before(async () => {
     },
   });
   groups.set('web', [host('10.0.0.1', { load: 1_000 }), host('10.0.0.2'), host('10.0.0.3', { takes: false }), host('fd00::1')]);
+  groups.set('shared', [host('10.2.0.1'), host('10.2.0.1', { port: 8081 }), host('10.2.0.2')]);
   groups.set('apex', [host('10.9.9.9'), host('somewhere.else.test', { port: 99 })]);
   groups.set(
     'many',
@@ -80,6 +82,17 @@ test('an SRV record names a port and a target whose address comes along and can 
   assert.match(told, /10-0-0-2\.web\.fleet\.test\.\s+5\s+IN\s+A\s+10\.0\.0\.2/);
   assert.match((await dig(t, '10-0-0-3.web.fleet.test', 'A')) ?? '', /IN\s+A\s+10\.0\.0\.3/);
   assert.match((await dig(t, '_x._tcp.fleet.test', 'SRV')) ?? '', /SRV\s+\d 100 99 somewhere\.else\.test\./);
+});
+
+test('servers that share an address are one record of it, and an SRV record each', async (t) => {
+  const addresses = ((await dig(t, '+short', 'shared.fleet.test', 'A')) ?? '').trim().split('\n');
+  assert.deepEqual(
+    addresses.toSorted((a, b) => a.localeCompare(b)),
+    ['10.2.0.1', '10.2.0.2'],
+  );
+  const told = (await dig(t, '+noall', '+answer', '+additional', 'shared.fleet.test', 'SRV')) ?? '';
+  assert.equal(told.match(/\sSRV\s/g)?.length, 3);
+  assert.equal(told.match(/\sA\s/g)?.length, 2);
 });
 
 test('what does not exist, has no such record, or is not of the zone is told apart', async (t) => {

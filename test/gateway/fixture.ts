@@ -37,6 +37,8 @@ export function groupSettings(given: Partial<GroupSettings> = {}): GroupSettings
 export class CountedUpstream implements Upstream {
   readonly name: string;
   readonly group = 'web';
+  /** As its group has them. */
+  settings: GroupSettings = groupSettings();
   readonly address: Address;
   readonly draining = false;
   readonly ends: { readonly outcome: Outcome; readonly latencyMs: number | null }[] = [];
@@ -76,6 +78,7 @@ export class TurnGroup implements Group {
   constructor(upstreams: readonly CountedUpstream[], settings: Partial<GroupSettings> = {}) {
     this.upstreams = upstreams;
     this.settings = groupSettings(settings);
+    for (const upstream of upstreams) upstream.settings = this.settings;
   }
 
   choose({ without }: Ask): Upstream | Refused {

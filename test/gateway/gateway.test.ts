@@ -9,6 +9,7 @@ import { runInNewContext } from 'node:vm';
 import { Agent, request } from 'undici';
 import { WebSocket } from 'ws';
 import { gatewaySettings, openGateway, type Gateway } from '../../src/gateway/index.ts';
+import { sleep } from '../../src/host/clock.ts';
 import { until } from '../engines/until.ts';
 import { echoBackend, httpBackend, type Backend } from './servers.ts';
 
@@ -97,6 +98,20 @@ test('WebSockets go through, and a gateway that drains tells them to come back',
   const closed = once(ws, 'close') as Promise<[number]>;
   await gateway.drain();
   assert.equal((await closed)[0], 1012);
+  await assert.rejects(get(portOf(gateway)));
+});
+
+test('a drain that an operator takes back leaves the doors open, and the next one drains', async (t) => {
+  const a = await httpBackend(t, 'a');
+  const gateway = await open(t, { listeners: ['127.0.0.1:0'], groups: { web: to(a) } });
+  const drained = gateway.drain();
+  gateway.node.undrain();
+  await drained;
+  await sleep(200);
+  assert.equal((await get(portOf(gateway))).status, 200);
+  const again = gateway.drain();
+  assert.equal(gateway.node.state, 'draining');
+  await again;
   await assert.rejects(get(portOf(gateway)));
 });
 

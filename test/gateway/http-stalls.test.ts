@@ -170,8 +170,8 @@ test('an upgrade that nobody serves is refused, and leaves nothing behind', asyn
 test('an upstream that takes a connection but not the handshake on it in time is told from one that refuses', async (context) => {
   const upstream = await raw(context, () => {});
   const tls = { ca: null, serverName: null, verify: false };
-  const dialer = openDialer({ clock: realClock, timeouts: { connectMs: 100 }, settings: () => ({ tls, sendProxy: null }) });
-  const { open, settled, group } = await stage(context, [upstream.port], { dialer, group: { retries: 0 } });
+  const dialer = openDialer({ clock: realClock, timeouts: { connectMs: 100 } });
+  const { open, settled, group } = await stage(context, [upstream.port], { dialer, group: { retries: 0, tls } });
   const client = await open();
   client.send(get('/'));
   const [answer] = await client.answered(1);

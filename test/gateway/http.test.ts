@@ -127,6 +127,22 @@ test('an idle connection to an upstream that ended is replaced without the clien
   assert.equal(tally.retries, 1);
 });
 
+test('a request that two restarting upstreams lost finds the first of them back, and nobody else is asked', async (context) => {
+  const restarting = () => raw(context, (_text, socket, nth) => (nth === 0 ? socket.resetAndDestroy() : socket.write(ok(''))));
+  const [a, b, c] = [await restarting(), await restarting(), await restarting()];
+  const { open, tally } = await stage(context, [a.port, b.port, c.port], { group: { retries: 3 } });
+  const client = await open();
+  client.send(get('/'));
+  const from = performance.now();
+  assert.equal((await client.answered(1))[0].status, 200);
+  assert.ok(performance.now() - from > 900, 'they need a moment');
+  assert.deepEqual(
+    [a, b, c].map(({ sockets }) => sockets.length),
+    [2, 1, 0],
+  );
+  assert.equal(tally.retries, 2);
+});
+
 test('what is not idempotent is not sent twice', async (context) => {
   const upstream = await raw(context, (text, socket, nth) => {
     if (nth > 0 || !text.includes('/2')) socket.write(ok(''));

@@ -13,7 +13,7 @@ import { stage, type Stage } from './http-stage.ts';
 export interface Stage2 extends Stage {
   readonly port2: number;
   readonly url2: string;
-  readonly connect: () => Promise<ClientHttp2Session>;
+  readonly connect: (settings?: http2.Settings) => Promise<ClientHttp2Session>;
 }
 
 /** The stage of HTTP/1.1, with a second port that speaks HTTP/2. */
@@ -38,8 +38,8 @@ export async function stage2(
   const port = await listening(context, server);
   context.after(() => proxy.close());
   const url2 = `${options.secure === true ? 'https' : 'http'}://127.0.0.1:${port}`;
-  const connect = async (): Promise<ClientHttp2Session> => {
-    const session = http2.connect(url2, { rejectUnauthorized: false, maxSessionMemory: 100 });
+  const connect = async (settings: http2.Settings = {}): Promise<ClientHttp2Session> => {
+    const session = http2.connect(url2, { rejectUnauthorized: false, maxSessionMemory: 100, settings });
     context.after(() => session.destroy());
     session.on('error', () => {});
     await once(session, 'connect');

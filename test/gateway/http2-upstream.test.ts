@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import http2, { type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import net, { type AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { gatewaySettings, openGateway, type Gateway } from '../../src/gateway/index.ts';
 import { until } from '../engines/until.ts';
 import { cert, key } from '../transports/certificate.ts';
+import { listening } from '../transports/raw-http.ts';
 import { ask } from './http2-stage.ts';
 
 interface Upstream2 {
@@ -39,10 +40,9 @@ async function upstream2(t: TestContext, handler: Handler, secure = false): Prom
   return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, sessions, kill };
 }
 
-async function open(t: TestContext, upstreams: readonly Upstream2[], group: object = {}): Promise<{ gateway: Gateway; port: number }> {
-  const gateway = await openGateway(
-    gatewaySettings({ listeners: ['127.0.0.1:0'], groups: { web: { upstreams: upstreams.map(({ address }) => address), http2: true, ...group } } }),
-  );
+async function open(t: TestContext, upstreams: readonly Upstream2[], group: object = {}, timeouts: object = {}): Promise<{ gateway: Gateway; port: number }> {
+  const groups = { web: { upstreams: upstreams.map(({ address }) => address), http2: true, ...group } };
+  const gateway = await openGateway(gatewaySettings({ listeners: ['127.0.0.1:0'], groups, timeouts }));
   t.after(() => gateway.close());
   return { gateway, port: gateway.listening[0].listen.port };
 }
@@ -197,6 +197,46 @@ test('what an upstream has refused to begin is asked elsewhere, POSTs with small
         ?.list()
         .every(({ active }) => active === 0) === true,
   );
+});
+
+test('what several upstreams refuse one after the other is asked of the next; one that ended without a word is no reason to give up', async (t) => {
+  const refused = (stream: ServerHttp2Stream): void => stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+  const ended = (stream: ServerHttp2Stream): void => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+  const good = await upstream2(t, echo);
+  for (const [method, handlers] of [
+    ['POST', [refused, refused, refused]],
+    ['PUT', [ended, refused, refused]],
+  ] as const) {
+    const others = await Promise.all(handlers.map((handler) => upstream2(t, handler)));
+    // Round robin takes them in this order.
+    const { port } = await open(t, [...others, good], { retries: 3, balance: 'round-robin' });
+    const { headers, body } = await ask(connect(t, port), { ':method': method, ':path': '/' }, Buffer.from('small'));
+    assert.deepEqual([headers[':status'], String(body)], [200, 'small'], method);
+  }
+});
+
+test('a connection that ends before its upstream has said anything carried nothing: a POST goes elsewhere', async (t) => {
+  const heard: Buffer[] = [];
+  // As the backlog of a server that stops: it is taken, and reset.
+  const stopping = net.createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', (bytes) => {
+      heard.push(bytes);
+      socket.resetAndDestroy();
+    });
+  });
+  const silent = net.createServer((socket) => void socket.on('error', () => {}));
+  const good = await upstream2(t, echo);
+  for (const server of [stopping, silent]) {
+    const address = `127.0.0.1:${await listening(t, server)}`;
+    const { port } = await open(t, [{ ...good, address }, good], { balance: 'round-robin' }, { connectMs: 200 });
+    const session = connect(t, port);
+    for (let i = 0; i < 2; i++) {
+      const { headers, body } = await ask(session, { ':method': 'POST', ':path': '/' }, Buffer.from('small'));
+      assert.deepEqual([headers[':status'], String(body)], [200, 'small']);
+    }
+  }
+  assert.equal(Buffer.concat(heard).includes('small'), false, 'nothing was asked of it');
 });
 
 test('over TLS by ALPN; an upstream without HTTP/2 is said to be one', async (t) => {

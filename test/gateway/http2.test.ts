@@ -4,7 +4,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import http2, { type IncomingHttpHeaders } from 'node:http2';
+import http2, { type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -149,6 +149,36 @@ test('a client that does not read stops the upstream, not the other streams', as
   assert.ok(sent < 20_000_000);
   assert.equal((await ask(session, { ':path': '/small' })).body.toString(), 'small');
   large.close();
+});
+
+test('a client that reads slowly goes on, one that stands still is cut, also beside one that reads', async (context) => {
+  const port = await served(context, (request, response) => void response.end(Buffer.alloc(request.url === '/slow' ? 100_000 : 300_000)));
+  const { connect, settled, group } = await stage2(context, [port], { timeouts: { clientSendMs: 400 } });
+  const session = await connect({ initialWindowSize: 2_000 });
+  const cut: string[] = [];
+  const request = (path: string): { stream: ClientHttp2Stream; closed: Promise<void> } => {
+    const stream = session.request({ ':path': path, ':authority': 'test' });
+    stream.on('error', () => cut.push(path));
+    return { stream, closed: new Promise((resolve) => void stream.on('close', resolve)) };
+  };
+  const still = request('/still');
+  const { stream: slow, closed } = request('/slow');
+  let read = 0;
+  slow.on('data', (bytes: Buffer) => {
+    read += bytes.length;
+    slow.pause();
+    setTimeout(() => slow.resume(), 40);
+  });
+  await still.closed;
+  assert.deepEqual(cut, ['/still']);
+  await closed;
+  assert.deepEqual([cut, read], [['/still'], 100_000]);
+  session.close();
+  await settled();
+  assert.deepEqual(
+    group.upstreams[0].ends.map(({ outcome }) => outcome).toSorted((a, b) => a.localeCompare(b)),
+    ['aborted', 'ok'],
+  );
 });
 
 test(

@@ -20,6 +20,7 @@ import { groupSettings } from './fixture.ts';
 export class FakeUpstream implements Upstream {
   readonly name: string;
   readonly group = 'web';
+  readonly settings: GroupSettings = groupSettings();
   readonly address: Address;
   active = 0;
   answers = 0;
@@ -156,6 +157,7 @@ export function relayHouse(options: StageOptions): RelayHouse {
       route: () => route,
       ask: (_group, request) => (sticky === null ? NOTHING : { key: null, sticky: cookieOf(request, sticky.cookie), without: null }),
       group: () => group,
+      priorities: () => [],
     },
     dialer,
     timeouts: { ...generous, ...options.timeouts },

@@ -16,6 +16,8 @@ import { groupSettings } from './fixture.ts';
 export class FakeUpstream implements Upstream {
   readonly name: string;
   readonly group = 'web';
+  /** As its group has them. */
+  settings: GroupSettings = groupSettings();
   readonly address: Address;
   active = 0;
   draining = false;
@@ -58,6 +60,7 @@ export class FakeGroup implements Group {
   constructor(upstreams: FakeUpstream[], settings: Partial<GroupSettings> = {}) {
     this.upstreams = upstreams;
     this.settings = groupSettings({ retries: 1, ...settings });
+    for (const upstream of upstreams) upstream.settings = this.settings;
   }
 
   choose(ask: Ask): Upstream | Refused {
@@ -139,6 +142,7 @@ export function stand(group: Group, options: StandOptions = {}): Stand {
       route: options.routes ?? (() => route),
       ask: (asked, request) => (asked.settings.sticky === null ? asks : { ...asks, sticky: cookieOf(request, asked.settings.sticky.cookie) }),
       group: () => group,
+      priorities: () => [],
     },
     dialer: options.dialer ?? dialer(dialled, options.timeouts?.connectMs ?? timeouts.connectMs),
     timeouts: { ...timeouts, ...options.timeouts },
@@ -157,7 +161,7 @@ function factsOf(socket: Socket, facts: Partial<ClientFacts> = {}): ClientFacts 
 
 /** The real one, with an account of what it dialled. */
 function dialer(dialled: Socket[], connectMs: number): Dialer {
-  const real = openDialer({ clock: realClock, timeouts: { connectMs }, settings: () => null });
+  const real = openDialer({ clock: realClock, timeouts: { connectMs } });
   return {
     dial(...asked) {
       const socket = real.dial(...asked);

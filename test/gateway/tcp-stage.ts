@@ -41,8 +41,8 @@ export async function tcpStage(upstreams: readonly CountedUpstream[], options: T
   const group = new TurnGroup(upstreams, options.group);
   const timeouts = { ...usual, ...options.timeouts };
   const tally = freshTally();
-  const router: Router = { route: () => null, ask: () => ({ key: null, sticky: null, without: null }), group: () => group };
-  const dialer = openDialer({ clock: realClock, timeouts, settings: () => group.settings });
+  const router: Router = { route: () => null, ask: () => ({ key: null, sticky: null, without: null }), group: () => group, priorities: () => [] };
+  const dialer = openDialer({ clock: realClock, timeouts });
   const { clock, log } = node;
   const proxy = openTcpProxy('web', { clock, log, transport: node, router, dialer: options.dialer ?? dialer, timeouts, tally });
   const guard = new Guard({ connections: 10_000, perAddress: null, perAddressPerS: null }, realClock);

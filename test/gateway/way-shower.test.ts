@@ -38,7 +38,7 @@ async function gate(t: TestContext, upstreamPort: number, refuses = false): Prom
   const upstream = { name: 'u', group: 'web', address: { host: '127.0.0.1', port: upstreamPort }, begin() {}, end() {} } as unknown as Upstream;
   const choose = () => (refuses ? { refused: 'down', retryAfterS: 1 } : upstream);
   const group = { settings: { name: 'web' }, upstreams: [upstream], choose } as unknown as Group;
-  const router: Router = { route: () => null, ask: () => ({ key: null, sticky: null, without: null }), group: () => group };
+  const router: Router = { route: () => null, ask: () => ({ key: null, sticky: null, without: null }), group: () => group, priorities: () => [] };
   const tally = freshTally();
   const decisions = new Decisions({ clock: realClock, log: silentLog, router, tally, fetch: realFetch });
   const registry = new Registry({ clock: realClock, arrival: () => ({ rests: false, bounced: false }) });

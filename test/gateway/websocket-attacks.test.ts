@@ -8,7 +8,7 @@ import * as fc from 'fast-check';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { sleep } from '../../src/host/clock.ts';
 import { Opcode } from '../../src/connections/transports/websocket-frames.ts';
-import { frameOf } from '../../src/gateway/websocket/frames.ts';
+import { frameOf, freshMask } from '../../src/gateway/websocket/frames.ts';
 import { reset } from '../../src/gateway/reset.ts';
 import { realRandom } from '../../src/host/random.ts';
 import { alwaysAsync } from '../property.ts';
@@ -78,7 +78,7 @@ test('a client that asks whether somebody is there, and does not read, fills no 
   first.isDown = true;
   one.die();
   await until(() => stage.relay.list()[0]?.stage === 'detached', 'the loss of the upstream');
-  const pings = Buffer.concat(Array.from({ length: 1_000 }, () => frameOf(Opcode.ping, Buffer.alloc(125, 97), realRandom)));
+  const pings = Buffer.concat(Array.from({ length: 1_000 }, () => frameOf(Opcode.ping, Buffer.alloc(125, 97), freshMask(realRandom))));
   const [connection] = stage.fixture.registry.all();
   const { handle } = connection;
   let most = 0;
@@ -119,10 +119,10 @@ function framesOf(text: string, parts: number): Buffer {
   const frames: Buffer[] = [];
   for (let at = 0; at < bytes.length; at += size) {
     const isLast = at + size >= bytes.length;
-    const frame = frameOf(at === 0 ? Opcode.text : Opcode.continuation, bytes.subarray(at, at + size), realRandom);
+    const frame = frameOf(at === 0 ? Opcode.text : Opcode.continuation, bytes.subarray(at, at + size), freshMask(realRandom));
     if (!isLast) frame[0] &= 0x7f;
     frames.push(frame);
-    if (!isLast && at === 0) frames.push(frameOf(Opcode.ping, Buffer.from('!'), realRandom));
+    if (!isLast && at === 0) frames.push(frameOf(Opcode.ping, Buffer.from('!'), freshMask(realRandom)));
   }
   return Buffer.concat(frames);
 }

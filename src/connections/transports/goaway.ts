@@ -6,6 +6,7 @@ import { Duplex } from 'node:stream';
 /** Length, type, flags and stream of a frame (RFC 9113, section 4.1). */
 const HEADER_BYTES = 9;
 
+const DATA = 0x0;
 const HEADERS = 0x1;
 const PUSH_PROMISE = 0x5;
 const GOAWAY = 0x7;
@@ -28,6 +29,20 @@ export class Frames {
   /** Between HEADERS and the last CONTINUATION nothing else may be sent. */
   #inBlock = false;
   #seen = 0;
+  /** Payload of DATA by stream, of those that somebody asked for; as a rule there is nobody. */
+  #followed: Map<number, number> | null = null;
+
+  /** What has begun of the DATA of a stream since this was first asked, bytes. */
+  follow(stream: number): number {
+    this.#followed ??= new Map();
+    const data = this.#followed.get(stream) ?? 0;
+    this.#followed.set(stream, data);
+    return data;
+  }
+
+  unfollow(stream: number): void {
+    if (this.#followed?.delete(stream) === true && this.#followed.size === 0) this.#followed = null;
+  }
 
   /** Frames begun so far. */
   get seen(): number {
@@ -68,9 +83,18 @@ export class Frames {
     this.#headerBytes = 0;
     this.#seen++;
     const type = bytes[at + 3];
+    if (type === DATA && this.#followed !== null) this.#count(this.#followed, streamOf(bytes, at));
     if (type === HEADERS || type === PUSH_PROMISE || type === CONTINUATION) this.#inBlock = (bytes[at + 4] & END_HEADERS) === 0;
   }
+
+  #count(followed: Map<number, number>, stream: number): void {
+    const data = followed.get(stream);
+    if (data !== undefined) followed.set(stream, data + this.#payload);
+  }
 }
+
+/** The highest bit of its four bytes is reserved. */
+const streamOf = (bytes: Uint8Array, at: number): number => ((bytes[at + 5] & 0x7f) << 24) | (bytes[at + 6] << 16) | (bytes[at + 7] << 8) | bytes[at + 8];
 
 /** Each direction holds about this much before it stops the other side. */
 const BUFFER_BYTES = 65_536;
@@ -109,6 +133,15 @@ export class Passage extends Duplex {
   /** Bytes that wait here or in the socket. */
   get unsent(): number {
     return this.writableLength + this.#socket.writableLength;
+  }
+
+  /** What has left the session of the DATA of a stream since this was first asked, bytes. */
+  follow(stream: number): number {
+    return this.#outgoing.follow(stream);
+  }
+
+  unfollow(stream: number): void {
+    this.#outgoing.unfollow(stream);
   }
 
   /** Sends `frame` at the next boundary, ahead of everything that the session has not begun to send. */

@@ -41,11 +41,11 @@ export class Line {
   readonly session: ServerHttp2Session;
   readonly socket: Socket;
   readonly span: Lifespan;
+  /** Null where the goodbye has one phase only. */
+  readonly passage: Passage | null;
   /** Its place in the round of looks. */
   seat = 0;
   readonly #ports: TransportPorts;
-  /** Null where the goodbye has one phase only. */
-  readonly #passage: Passage | null;
   /** Looks until the next ping, and looks in a row that found no sign of life. */
   #untilPing: number;
   #silent = 0;
@@ -67,7 +67,7 @@ export class Line {
   ) {
     this.session = wires.session;
     this.socket = wires.socket;
-    this.#passage = wires.passage;
+    this.passage = wires.passage;
     this.connection = connection;
     this.#ports = ports;
     this.span = lifespan(ports.lifetime, ports.random);
@@ -79,12 +79,12 @@ export class Line {
 
   get facts(): TransportFacts {
     const { remoteAddress = '', remotePort = 0 } = this.socket;
-    const { bytesRead, bytesWritten } = this.#passage === null ? this.socket : { bytesRead: this.#passage.bytesRead, bytesWritten: this.#passage.bytesSent };
+    const { bytesRead, bytesWritten } = this.passage === null ? this.socket : { bytesRead: this.passage.bytesRead, bytesWritten: this.passage.bytesSent };
     return { remoteAddress, remotePort, bytesRead, bytesWritten };
   }
 
   get unsent(): number {
-    return this.#passage?.unsent ?? this.socket.writableLength;
+    return this.passage?.unsent ?? this.socket.writableLength;
   }
 
   /** A stream begins that the application is to serve. */
@@ -123,8 +123,8 @@ export class Line {
     const { session } = this;
     if (this.#stage !== 'serving') return;
     this.#stage = 'announced';
-    if (this.#passage === null || session.closed || session.destroyed) return this.#close();
-    this.#passage.slip(shutdownNotice);
+    if (this.passage === null || session.closed || session.destroyed) return this.#close();
+    this.passage.slip(shutdownNotice);
     this.#timer = this.#ports.clock.after(ANSWER_MS, () => this.#close());
     this.#hear(ANSWERS);
   }
@@ -230,7 +230,7 @@ export class Line {
   /** What the peer has taken. */
   get sent(): number {
     const { facts } = this;
-    return this.#passage === null ? facts.bytesWritten - this.socket.writableLength : facts.bytesWritten;
+    return this.passage === null ? facts.bytesWritten - this.socket.writableLength : facts.bytesWritten;
   }
 
   /** Whether anything was heard of the peer since the last look. After the goodbye open streams need no sign: nothing can be asked. */

@@ -64,6 +64,9 @@ interface Linked {
 
 const lineOf = (session: object): Line | undefined => (session as Linked)[key];
 
+/** What stands between a session and its socket; null: nothing, or it is not looked after. */
+export const passageOf = (session: ServerHttp2Session): Passage | null => lineOf(session)?.passage ?? null;
+
 class Http2Transport implements Transport {
   readonly protocol = 'http2';
   readonly manner = 'told';

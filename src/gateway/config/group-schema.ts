@@ -192,5 +192,7 @@ export const groupSchema: z.ZodType<GroupFile> = z.strictObject({
   retries: countOrNone
     .max(100)
     .default(3)
-    .describe('Other upstreams that are tried when one could not be reached (HAProxy `retries`); requests are sent again only where that is safe.'),
+    .describe(
+      'Other tries when an upstream could not be reached or refused (HAProxy `retries`); what one may have begun is sent again where that is safe, to one more upstream at most.',
+    ),
 });

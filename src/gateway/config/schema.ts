@@ -149,7 +149,7 @@ const timeouts = z
     clientSendMs: ms
       .default(60_000)
       .describe('A client that takes nothing of what waits for it for this long is cut (nginx `send_timeout`); a slow reader is not.'),
-    connectMs: ms.default(5_000).describe('For a connection to an upstream (HAProxy `timeout connect`).'),
+    connectMs: ms.default(5_000).describe('For a connection to an upstream (HAProxy `timeout connect`), with HTTP/2 also for its first word, the SETTINGS.'),
     upstreamReadMs: ms
       .default(60_000)
       .describe('Between two reads from an upstream that owes an answer (nginx `proxy_read_timeout`, HAProxy `timeout server`): 504.'),

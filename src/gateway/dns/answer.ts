@@ -4,7 +4,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import type { Answer, OptAnswer, Packet, Question } from 'dns-packet';
 import type { Random } from '../../core/random.ts';
 import type { DnsSettings } from '../settings.ts';
-import { labelOf, toldHosts, type Host } from './zone.ts';
+import { labelOf, perAddress, toldHosts, type Host } from './zone.ts';
 
 export interface Zone {
   readonly settings: DnsSettings;
@@ -103,7 +103,7 @@ function hostRecords(group: string, question: Question, zone: Zone): Records {
   const hosts = zone.hosts(group);
   if (question.type === 'A' || question.type === 'AAAA') {
     const fitting = hosts.filter(({ host }) => (question.type === 'A' ? isIPv4(host) : isIPv6(host)));
-    return { answers: addresses(question, toldHosts(fitting, most, zone.random), ttlS) };
+    return { answers: addresses(question, toldHosts(perAddress(fitting), most, zone.random), ttlS) };
   }
   if (question.type !== 'SRV') return { answers: [] };
   const told = toldHosts(hosts, most, zone.random);
@@ -117,7 +117,7 @@ function hostRecords(group: string, question: Question, zone: Zone): Records {
       ttl: ttlS,
       data: { priority: at, weight: Math.min(65_535, Math.round(host.weight * 100)), port: host.port, target: target(host.host) },
     })),
-    additionals: told.flatMap(({ host }): Answer[] => {
+    additionals: perAddress(told).flatMap(({ host }): Answer[] => {
       if (isIPv4(host)) return [{ type: 'A', name: target(host), ttl: ttlS, data: host }];
       return isIPv6(host) ? [{ type: 'AAAA', name: target(host), ttl: ttlS, data: host }] : [];
     }),

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { seeded } from '../../core/random.ts';
 import { always } from '../../../test/property.ts';
-import { labelOf, toldHosts, type Host } from './zone.ts';
+import { labelOf, perAddress, toldHosts, type Host } from './zone.ts';
 
 const host = (name: string, over: Partial<Host> = {}): Host => ({ host: name, port: 80, weight: 1, load: 0, takes: true, ...over });
 
@@ -53,4 +53,9 @@ test('nobody is told twice, and never more than asked for', () => {
 test('an address makes a label that a name may contain', () => {
   assert.equal(labelOf('10.0.0.1'), '10-0-0-1');
   assert.equal(labelOf('FD00::1'), 'fd00--1');
+});
+
+test('hosts of one address are one, with the weight and the load of those that take something', () => {
+  const hosts = [host('a', { takes: false, load: 9 }), host('a', { load: 2 }), host('b'), host('a', { load: 3, weight: 2 }), host('a', { takes: false })];
+  assert.deepEqual(perAddress(hosts), [host('a', { load: 5, weight: 3 }), host('b')]);
 });

@@ -13,6 +13,20 @@ export interface Host {
   readonly takes: boolean;
 }
 
+/**
+ * Hosts of one address as one host, since an address is told once (RFC 2181, section 5). Who takes nothing says nothing of those beside it
+ * that do.
+ */
+export function perAddress(hosts: readonly Host[]): Host[] {
+  const found = new Map<string, Host>();
+  for (const host of hosts) {
+    const known = found.get(host.host);
+    if (known === undefined || (host.takes && !known.takes)) found.set(host.host, host);
+    else if (known.takes === host.takes) found.set(host.host, { ...known, weight: known.weight + host.weight, load: known.load + host.load });
+  }
+  return [...found.values()];
+}
+
 /** Room above an even share: hosts that are even are told in proportion to their weights, not by the last connection. */
 const SLACK = 0.1;
 

@@ -51,8 +51,11 @@ export interface Door {
   address(): Address;
   /** From a reload: certificates, trusted hops and the PROXY header for connections from now on. Address and protocol stay. */
   update(settings: ListenerSettings): void;
-  /** Stops listening. Connections that are there go on, those that are on their way through the door as well. */
-  stop(): void;
+  /**
+   * Stops listening. Connections that are there go on, those that are on their way through the door as well; `over`: told when the
+   * last of them, also of those that were handed over, has ended.
+   */
+  stop(over?: () => void): void;
   /** Stops listening and ends what is still in the door. What was handed over is not touched. */
   close(): void;
 }
@@ -156,8 +159,8 @@ class NetDoor implements Door {
     this.#settings = settings;
   }
 
-  stop(): void {
-    if (this.#server.listening) this.#server.close();
+  stop(over?: () => void): void {
+    if (this.#server.listening) this.#server.close(over);
   }
 
   close(): void {

@@ -6,14 +6,12 @@ import type { Answers, OwnAnswer } from './answers.ts';
 import type { Lines } from './forwarding.ts';
 import type { Pools } from './pools.ts';
 import type { ResponseHead } from './response-head.ts';
-import type { Shedding } from './shedding.ts';
 import type { Sink } from './upstream-link.ts';
 
 /** What all exchanges of a proxy share. */
 export interface House {
   readonly ports: ProxyPorts;
   readonly pools: Pools;
-  readonly shedding: Shedding;
   readonly answers: Answers | null;
   readonly upgrader: Upgrader | null;
 }

@@ -10,7 +10,9 @@ import { Framing } from './framing.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
 import { bodyFault, isIdempotent, isLate, isTrouble, isWebSocket, keptBytes, pathOf } from './rules.ts';
+import { sheds } from './shedding.ts';
 import { stickyLine } from './sticky.ts';
+import { Trials, TURN_AROUND_MS } from './trials.ts';
 import { UpstreamLink, type Asker } from './upstream-link.ts';
 
 type Stage =
@@ -43,10 +45,8 @@ export class Exchange implements Asker {
   #link: UpstreamLink | null = null;
   /** The head for an upstream, but for its last lines. */
   #start = '';
-  #tries = 0;
-  #redialled: Upstream | null = null;
-  #wasDropped = false;
-  #without: Set<Upstream> | null = null;
+  /** null: nothing has failed yet. */
+  #trials: Trials | null = null;
   readonly #body: Framing;
   /** What came of the body before there was a connection; a small one also afterwards, to be sent once more. */
   #held: Buffer | null = null;
@@ -161,21 +161,21 @@ export class Exchange implements Asker {
     if (link === null) return;
     const { log, tally } = this.#house.ports;
     const { upstream } = link;
-    const isStale = (link.isReused || link.isRefused) && !link.heard;
+    const isStale = link.isReused || link.isRefused;
     this.#drop();
     if (this.#stage === 'replied') {
       if (!this.#body.isDone) this.#caller.resume();
       return;
     }
-    const mayRetry = (isIdempotent(this.head.method) || link.isRefused) && !this.#bodyLost && this.#retries > 0;
-    if (isStale && mayRetry && this.#redialled !== upstream) {
-      this.#redialled = upstream;
-      tally.retries++;
-      return this.#dial(upstream);
-    }
-    // A server that restarts ends connections that it has just taken. Once: what kills one server must not go on to all.
-    if (!link.heard && mayRetry && !this.#wasDropped) {
-      this.#wasDropped = true;
+    const group = this.#route?.group;
+    if (group && group.settings.retries > 0 && !link.heard && !this.#bodyLost && (isIdempotent(this.head.method) || link.isRefused)) {
+      const trials = (this.#trials ??= new Trials(group));
+      if (isStale && trials.redials(upstream)) {
+        tally.retries++;
+        return this.#dial(upstream);
+      }
+      // What was refused was not begun.
+      if (!link.isRefused) trials.suspect(upstream);
       return this.#unreachable(upstream, new Error(why));
     }
     log.debug({ upstream: upstream.name, why }, 'an upstream failed in a request');
@@ -229,7 +229,7 @@ export class Exchange implements Asker {
     const route = router.route(this.head, this.#caller.client);
     if (route === null) return this.refuse(404, 'nothing is served under this name and path', false);
     this.#route = route;
-    if (this.#house.shedding.sheds(route)) return this.#unavailable(503, 1);
+    if (route.group !== null && sheds(route, router.priorities(route.group))) return this.#unavailable(503, 1);
     if (isDecided(route)) return this.#go(route, null);
     const { answers } = this.#house;
     if (answers === null) return this.refuse(501, 'this route cannot be served here', false);
@@ -270,8 +270,9 @@ export class Exchange implements Asker {
     const group = this.#route?.group;
     const ask = this.#ask;
     if (!group || ask === null) return;
-    const choice = group.choose(this.#without === null ? ask : { key: ask.key, sticky: ask.sticky, without: this.#without });
-    if (isRefused(choice)) return this.#unavailable(this.#without === null ? 503 : 502, choice.retryAfterS);
+    const trials = this.#trials;
+    const choice = group.choose(trials === null ? ask : { key: ask.key, sticky: ask.sticky, without: trials.without });
+    if (isRefused(choice)) return this.#unavailable(trials === null ? 503 : 502, choice.retryAfterS);
     choice.begin();
     this.#upstream = choice;
     const link = this.#house.pools.take(choice);
@@ -300,10 +301,14 @@ export class Exchange implements Asker {
     const { ports } = this.#house;
     ports.log.debug({ upstream: upstream.name, error: error.message }, 'an upstream could not be reached');
     this.#letGo('failed');
-    this.#without = (this.#without ?? new Set()).add(upstream);
-    if (this.#tries++ >= this.#retries) return this.#unavailable(isLate(error) ? 504 : 502, null);
+    const group = this.#route?.group;
+    if (!group) return;
+    const again = (this.#trials ??= new Trials(group)).failed(upstream);
+    if (again === 'never') return this.#unavailable(isLate(error) ? 504 : 502, null);
     ports.tally.retries++;
-    this.#choose();
+    if (again === 'now') return this.#choose();
+    this.#stage = 'connecting';
+    ports.clock.after(TURN_AROUND_MS, () => this.#stage === 'connecting' && this.#choose());
   }
 
   #send(link: UpstreamLink): void {
@@ -340,10 +345,6 @@ export class Exchange implements Asker {
   /** The client waits for leave to send its body; after this answer nobody knows whether it is going to. */
   #isUnwanted(): boolean {
     return this.head.expects && !this.#bodyBegan && !this.#body.isDone;
-  }
-
-  get #retries(): number {
-    return this.#route?.group?.settings.retries ?? 0;
   }
 
   #unavailable(status: number, retryAfterS: number | null): void {

@@ -9,7 +9,6 @@ import type { Answers } from './answers.ts';
 import { ClientLink, linkOf } from './client-link.ts';
 import type { House } from './caller.ts';
 import { Pools } from './pools.ts';
-import { Shedding } from './shedding.ts';
 
 export interface HttpProxyOptions {
   /** Null: routes that need a decision are answered with 501. */
@@ -37,7 +36,7 @@ export class HttpProxy implements Acceptor, Transport {
   readonly #left = (link: ClientLink): void => this.#turns.remove(link.seat);
 
   constructor(ports: ProxyPorts, { answers, upgrader }: HttpProxyOptions) {
-    this.house = { ports, pools: new Pools(ports), shedding: new Shedding(), answers, upgrader };
+    this.house = { ports, pools: new Pools(ports), answers, upgrader };
     this.#turns = new Turns(ports.clock, Math.min(LOOK_MS, shortest(ports.timeouts) / 2), (link) => this.#look(link));
   }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Group, Route } from '../ports.ts';
-import { Shedding } from './shedding.ts';
+import { sheds } from './shedding.ts';
 
 function at(pressure: number, maxActive: number | null): (priority: number) => Route {
   const group = { pressure, settings: { maxActive } } as unknown as Group;
@@ -16,19 +16,21 @@ test('the lower the priority, the earlier a request is turned away', () => {
     [0.95, [9]],
     [1, [9]],
   ] as const) {
-    const shedding = new Shedding();
     const route = at(pressure, 10);
-    for (const priority of [9, 1, 5]) shedding.sheds(route(priority));
     assert.deepEqual(
-      [1, 5, 9].filter((priority) => !shedding.sheds(route(priority))),
+      [1, 5, 9].filter((priority) => !sheds(route(priority), [9, 1, 5])),
       kept,
     );
   }
 });
 
 test('a single priority, and a group without a limit, lose nothing', () => {
-  const shedding = new Shedding();
-  assert.equal(shedding.sheds(at(1, 10)(0)), false);
-  const route = at(1, null);
-  assert.equal(shedding.sheds(route(0)) || shedding.sheds(route(1)) || shedding.sheds(route(0)), false);
+  assert.equal(sheds(at(1, 10)(0), [0]), false);
+  assert.equal(sheds(at(1, null)(0), [0, 1]), false);
+});
+
+test('a request of a route that is gone finds its place among those that are there', () => {
+  assert.equal(sheds(at(0.79, 10)(0), [1]), false);
+  assert.equal(sheds(at(0.81, 10)(0), [1]), true);
+  assert.equal(sheds(at(1, 10)(2), [1]), false);
 });

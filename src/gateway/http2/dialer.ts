@@ -6,14 +6,15 @@ import type { TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { EvenkeelError } from '../../core/errors.ts';
 import type { ClientFacts, DialAnswer, Dialer, DialWishes, Upstream } from '../ports.ts';
-import type { GroupSettings } from '../settings.ts';
+import type { Timeouts } from '../settings.ts';
 import { StreamSocket, type Carrier } from './stream-socket.ts';
 
 export interface Http2DialerPorts {
   readonly clock: Clock;
   /** Makes the connections beneath. */
   readonly dialer: Dialer;
-  readonly settings: (group: string) => GroupSettings | null;
+  /** Read anew for each connection: a reload replaces what is in it. */
+  readonly timeouts: Pick<Timeouts, 'connectMs'>;
 }
 
 /** Streams of a session, unless the upstream wants fewer; then another session is opened. */
@@ -45,9 +46,8 @@ export class Http2Dialer implements Dialer {
   }
 
   dial(upstream: Upstream, client: ClientFacts | null, answer: DialAnswer, wishes?: DialWishes): Socket {
-    const { dialer, settings } = this.#ports;
-    const group = settings(upstream.group);
-    if (group?.http2 !== true) return dialer.dial(upstream, client, answer, wishes);
+    const group = upstream.settings;
+    if (!group.http2) return this.#ports.dialer.dial(upstream, client, answer, wishes);
     // A connection that begins with a PROXY header speaks for one client only.
     const isShared = group.sendProxy === null && group.keepAlive.max > 0;
     const sessions = this.#sessions.get(upstream);
@@ -64,14 +64,15 @@ export class Http2Dialer implements Dialer {
   }
 
   #open(upstream: Upstream, client: ClientFacts | null, isShared: boolean): Session {
-    const { dialer, settings } = this.#ports;
+    const { clock, dialer, timeouts } = this.#ports;
     const all = this.#sessions.get(upstream) ?? new Set<Session>();
     this.#sessions.set(upstream, all);
-    const secure = settings(upstream.group)?.tls !== null;
+    const secure = upstream.settings.tls !== null;
     const session = new Session(
       { upstream, isShared, secure },
       {
         dial: (answer) => dialer.dial(upstream, client, answer, { protocol: 'h2' }),
+        late: (then) => clock.after(timeouts.connectMs, then),
         over: () => {
           all.delete(session);
           if (all.size === 0) this.#sessions.delete(upstream);
@@ -83,11 +84,10 @@ export class Http2Dialer implements Dialer {
   }
 
   #look(): void {
-    const { clock, settings } = this.#ports;
-    const now = clock.now();
+    const now = this.#ports.clock.now();
     for (const [upstream, sessions] of this.#sessions) {
-      const group = settings(upstream.group);
-      const idleMs = group?.http2 === true && !upstream.draining ? group.keepAlive.idleMs : 0;
+      const { http2, keepAlive } = upstream.settings;
+      const idleMs = http2 && !upstream.draining ? keepAlive.idleMs : 0;
       for (const session of sessions) session.look(now, idleMs);
     }
   }
@@ -101,6 +101,8 @@ interface Kind {
 
 interface Around {
   readonly dial: (answer: DialAnswer) => Socket;
+  /** Calls when the upstream has had its time to greet. */
+  readonly late: (then: () => void) => Timer;
   /** It carries nothing any more. */
   readonly over: () => void;
 }
@@ -110,24 +112,28 @@ interface Waiting {
   readonly answer: DialAnswer;
 }
 
-/** One session, from the moment it is dialled. */
+/**
+ * One session, from the moment it is dialled. It opens with the SETTINGS of its upstream, which must come first (RFC 9113, section 3.4): a
+ * connection that was made may lie in the backlog of a server that stops, and nobody could tell whether a request on it was begun.
+ */
 class Session implements Carrier {
   readonly #kind: Kind;
-  readonly #over: () => void;
+  readonly #around: Around;
   readonly #socket: Socket;
+  #stage: 'opening' | 'open' | 'over' = 'opening';
   #session: ClientHttp2Session | null = null;
   #waiting: Waiting[] = [];
-  #isOver = false;
-  /** Streams, also those that wait for the connection. */
+  #greeting: Timer | null = null;
+  /** Streams, also those that wait for it to open. */
   #active = 0;
   /** When it was first seen idle; when the PING went out that is not answered. 0: not now. */
   #idleAt = 0;
   #pingAt = 0;
 
-  constructor(kind: Kind, { dial, over }: Around) {
+  constructor(kind: Kind, around: Around) {
     this.#kind = kind;
-    this.#over = over;
-    this.#socket = dial({ ready: () => this.#begin(), failed: (error) => this.#failed(error) });
+    this.#around = around;
+    this.#socket = around.dial({ ready: () => this.#greet(), failed: (error) => this.#failed(error) });
   }
 
   get scheme(): 'http' | 'https' {
@@ -136,14 +142,14 @@ class Session implements Carrier {
 
   get takes(): boolean {
     const session = this.#session;
-    if (this.#isOver || session?.closed === true || session?.destroyed === true || this.#kind.upstream.draining) return false;
+    if (this.#stage === 'over' || session?.closed === true || session?.destroyed === true || this.#kind.upstream.draining) return false;
     return this.#active < Math.min(STREAMS, session?.remoteSettings.maxConcurrentStreams ?? STREAMS);
   }
 
   join(stream: StreamSocket, answer: DialAnswer): void {
     this.#active++;
     stream.once('close', () => this.#left());
-    if (this.#session === null) this.#waiting.push({ stream, answer });
+    if (this.#stage === 'opening') this.#waiting.push({ stream, answer });
     else queueMicrotask(() => tell(stream, answer));
   }
 
@@ -155,7 +161,7 @@ class Session implements Carrier {
 
   look(now: number, idleMs: number): void {
     const session = this.#session;
-    if (session === null || session.destroyed) return;
+    if (session === null || session.destroyed || this.#stage !== 'open') return;
     if (this.#pingAt > 0 && now - this.#pingAt >= PING_MS) return this.cut();
     if (this.#active > 0) {
       this.#idleAt = 0;
@@ -170,19 +176,17 @@ class Session implements Carrier {
   }
 
   cut(): void {
+    this.#end();
     this.#session?.destroy();
     this.#socket.destroy();
-    this.#end();
   }
 
-  #begin(): void {
+  #greet(): void {
     const socket = this.#socket;
     const { alpnProtocol } = socket as Partial<TLSSocket>;
     if (this.#kind.secure && alpnProtocol !== 'h2') {
-      const { name, group } = this.#kind.upstream;
-      const got = typeof alpnProtocol === 'string' ? alpnProtocol : 'none';
       socket.destroy();
-      return this.#failed(new EvenkeelError('EVENKEEL_UPSTREAM_UNREACHABLE', `upstream ${name} of group ${group} must choose h2 by ALPN, got ${got}`));
+      return this.#failed(this.#unreachable(`must choose h2 by ALPN, got ${typeof alpnProtocol === 'string' ? alpnProtocol : 'none'}`));
     }
     // An upstream that ended its side says nothing more: without this a session that was told so would wait for ever.
     socket.allowHalfOpen = false;
@@ -193,14 +197,35 @@ class Session implements Carrier {
       settings: { enablePush: false },
     });
     this.#session = session;
+    let cause: Error | undefined;
     // Its streams tell what it means for them.
-    session.on('error', () => {});
-    session.on('close', () => this.#end());
+    session.on('error', (error) => (cause = error));
+    session.on('close', () =>
+      this.#failed(this.#unreachable(`must begin with the SETTINGS of HTTP/2, got ${cause?.message ?? 'the end of the connection'}`, cause)),
+    );
+    session.once('remoteSettings', () => this.#open());
+    this.#greeting = this.#around.late(() => {
+      const late = Object.assign(new Error('nobody answered in time'), { code: 'ETIMEDOUT' });
+      this.#failed(this.#unreachable('must begin with the SETTINGS of HTTP/2, got nothing in time', late));
+      this.cut();
+    });
+  }
+
+  #open(): void {
+    if (this.#stage !== 'opening') return;
+    this.#stage = 'open';
+    this.#greeting?.cancel();
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { stream, answer } of waiting) tell(stream, answer);
   }
 
+  #unreachable(what: string, cause?: Error): EvenkeelError {
+    const { name, group } = this.#kind.upstream;
+    return new EvenkeelError('EVENKEEL_UPSTREAM_UNREACHABLE', `upstream ${name} of group ${group} ${what}`, cause);
+  }
+
+  /** It is over; those who wait for it to open hear why. */
   #failed(error: Error): void {
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -214,17 +239,17 @@ class Session implements Carrier {
 
   #left(): void {
     this.#active--;
-    // Nobody waits for the connection any more, or it was for one only.
-    if (this.#active === 0 && (this.#session === null || !this.#kind.isShared)) {
-      if (this.#session === null) this.cut();
-      else this.#session.close();
-    }
+    if (this.#active > 0) return;
+    // Nobody waits for it any more, or it was for one only.
+    if (this.#stage === 'opening') this.cut();
+    else if (!this.#kind.isShared) this.#session?.close();
   }
 
   #end(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#over();
+    if (this.#stage === 'over') return;
+    this.#stage = 'over';
+    this.#greeting?.cancel();
+    this.#around.over();
   }
 }
 

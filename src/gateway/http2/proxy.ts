@@ -4,7 +4,7 @@ import http2, { constants, type Http2Server, type IncomingHttpHeaders, type Serv
 import type { Socket } from 'node:net';
 import type { Attachment, TransportPorts } from '../../connections/ports.ts';
 import { connectionOf } from '../../connections/socket-link.ts';
-import { attachHttp2 } from '../../connections/transports/http2.ts';
+import { attachHttp2, passageOf } from '../../connections/transports/http2.ts';
 import { Turns } from '../../connections/turns.ts';
 import { TokenBucket } from '../../core/limiter.ts';
 import type { House } from '../http/caller.ts';
@@ -104,10 +104,12 @@ export class Http2Proxy implements Acceptor {
   #stream(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
     // One whose client broke the protocol at once has lost its session already, and tells its error in a moment.
     stream.on('error', () => {});
-    const client = (stream.session as Linked | undefined)?.[key]?.client;
+    const session = stream.session as Linked | undefined;
+    const client = session?.[key]?.client;
     const connection = connectionOf(stream);
-    if (client === undefined || connection === undefined) return stream.close(constants.NGHTTP2_REFUSED_STREAM);
-    const caller = new StreamCaller({ stream, client, connection, house: this.#house, left: this.#left });
+    const passage = session === undefined ? null : passageOf(session);
+    if (client === undefined || connection === undefined || passage === null) return stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    const caller = new StreamCaller({ stream, client, connection, passage, house: this.#house, left: this.#left });
     caller.seat = this.#turns.add(caller);
     caller.begin(raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0);
   }

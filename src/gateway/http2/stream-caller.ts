@@ -2,6 +2,7 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Connection } from '../../connections/connection.ts';
+import type { Passage } from '../../connections/transports/goaway.ts';
 import { countRefused, type ClientFacts } from '../ports.ts';
 import type { OwnAnswer } from '../http/answers.ts';
 import type { AnswerSink, Caller, House } from '../http/caller.ts';
@@ -11,6 +12,7 @@ import { Lines } from '../http/forwarding.ts';
 import { parseRequest } from '../http/request-head.ts';
 import type { ResponseHead } from '../http/response-head.ts';
 import { chunk, fieldsOf, lastChunk, requestText } from './headers.ts';
+import { Outflow } from './outflow.ts';
 
 const NOTHING = Buffer.alloc(0);
 
@@ -26,6 +28,8 @@ export interface Arrival {
   readonly client: ClientFacts;
   readonly connection: Connection;
   readonly house: House;
+  /** What its session sends goes through here. */
+  readonly passage: Passage;
   /** Told once, when the stream is closed. */
   readonly left: (caller: StreamCaller) => void;
 }
@@ -39,6 +43,7 @@ export class StreamCaller implements Caller, AnswerSink {
   seat = 0;
   readonly #stream: ServerHttp2Stream;
   readonly #house: House;
+  readonly #outflow: Outflow;
   #exchange: Exchange | null = null;
   #isChunked = false;
   #trailers: readonly string[] = [];
@@ -46,16 +51,14 @@ export class StreamCaller implements Caller, AnswerSink {
   #isHead = false;
   #isCut = false;
   #wasTakenBack = false;
-  /** When what waits to be sent was first seen waiting. */
-  #unsentAt = 0;
-  #unsent = 0;
 
-  constructor({ stream, client, connection, house, left }: Arrival) {
+  constructor({ stream, client, connection, house, passage, left }: Arrival) {
     this.#stream = stream;
     this.client = client;
     this.connection = connection;
     this.#house = house;
     this.lines = new Lines(client);
+    this.#outflow = new Outflow(stream, passage);
     stream.on('data', (bytes: Buffer) => this.#feed(this.#isChunked ? chunk(bytes) : bytes));
     stream.on('trailers', (_headers: unknown, _flags: unknown, raw: readonly string[]) => (this.#trailers = raw));
     stream.on('end', () => this.#ended());
@@ -65,6 +68,7 @@ export class StreamCaller implements Caller, AnswerSink {
       this.#wasTakenBack = this.#exchange !== null && !this.#isCut;
       this.#exchange?.abort();
       this.#exchange = null;
+      this.#outflow.end();
       left(this);
     });
   }
@@ -102,13 +106,7 @@ export class StreamCaller implements Caller, AnswerSink {
 
   sweep(now: number): void {
     const { timeouts } = this.#house.ports;
-    const { writableLength } = this.#stream;
-    if (writableLength === 0 || writableLength !== this.#unsent) {
-      this.#unsent = writableLength;
-      this.#unsentAt = now;
-    } else if (now - this.#unsentAt > timeouts.clientSendMs) {
-      return this.cut();
-    }
+    if (this.#outflow.stillMs(now) > timeouts.clientSendMs) return this.cut();
     this.#exchange?.sweep(now, timeouts);
   }
 

@@ -3,6 +3,7 @@
 import type { Log } from '../../core/log.ts';
 import { plain, type GoOn, type OwnAnswer } from '../http/answers.ts';
 import type { ClientFacts, RequestFacts } from '../ports.ts';
+import { routedTarget } from '../request-parts.ts';
 import type { AuthSettings } from '../settings.ts';
 
 /** Requests that wait for the hook at a time; more are refused, so that a slow hook does not pile them up. */
@@ -53,7 +54,9 @@ export class Authentication {
 function headersFor(request: RequestFacts, client: ClientFacts): Headers {
   const headers = new Headers({
     'x-forwarded-method': request.method,
-    'x-forwarded-uri': request.target,
+    // What the route saw: with the written one `/public/../admin` would pass for public.
+    'x-forwarded-uri': routedTarget(request.target),
+    'x-original-uri': request.target,
     'x-forwarded-host': request.host,
     'x-forwarded-for': client.address,
     'x-forwarded-proto': client.secure ? 'https' : 'http',

@@ -7,12 +7,13 @@ import { readAssignment } from '../../node/assignment.ts';
 import { isOwn, type GoOn, type OwnAnswer } from '../http/answers.ts';
 import { freshTally } from '../ports.ts';
 import type { ClientFacts, Group, Outcome, RequestFacts, Route, Router, Tally, Upstream } from '../ports.ts';
-import type { RouteSettings, RouteTarget } from '../settings.ts';
+import type { GroupSettings, RouteSettings, RouteTarget } from '../settings.ts';
 import { Decisions } from './decisions.ts';
 
 class FakeUpstream implements Upstream {
   readonly name: string;
   readonly group = 'web';
+  readonly settings = {} as GroupSettings;
   readonly address: Upstream['address'];
   readonly draining = false;
   active = 0;
@@ -56,7 +57,7 @@ function stage(
   const upstreams = [new FakeUpstream('10.0.0.1'), new FakeUpstream('fd00::2')];
   const least = (): Upstream => upstreams.reduce((a, b) => (b.active < a.active ? b : a));
   const group = { settings: { name: 'web' }, upstreams, choose: least } as unknown as Group;
-  const router: Router = { route: () => null, ask: () => ({ key: null, sticky: null, without: null }), group: () => group };
+  const router: Router = { route: () => null, ask: () => ({ key: null, sticky: null, without: null }), group: () => group, priorities: () => [] };
   const tally = freshTally();
   const settings: RouteSettings = { host: null, path: '/go', headers: new Map(), target, priority: 0, auth: null, origins: null, ...over };
   return {

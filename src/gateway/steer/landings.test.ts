@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VirtualClock } from '../../core/clock.ts';
 import type { Outcome, Upstream } from '../ports.ts';
+import type { GroupSettings } from '../settings.ts';
 import { Landings } from './landings.ts';
 
 test('a client that was shown the way counts for a while, and then says nothing of the upstream', () => {
@@ -13,6 +14,7 @@ test('a client that was shown the way counts for a while, and then says nothing 
   const upstream: Upstream = {
     name: 'a',
     group: 'web',
+    settings: {} as GroupSettings,
     address: { host: '127.0.0.1', port: 1 },
     active: 0,
     draining: false,

@@ -63,6 +63,10 @@ export class MemberUpstream implements Upstream, Candidate {
     this.#fitSince = original ? -Infinity : null;
   }
 
+  get settings(): GroupSettings {
+    return this.#group.settings;
+  }
+
   begin(): void {
     this.active++;
     this.#begun++;

@@ -8,7 +8,7 @@ import { CloseCode } from '../../protocol/close-codes.ts';
 import { isRefused, type Upstream } from '../ports.ts';
 import { headerOf } from './answer.ts';
 import { Attempt, type AttemptEvents, type Failure, type HeadOf } from './attempt.ts';
-import { closeCodeOf, closeFrame, found, frameAt, payloadOf } from './frames.ts';
+import { closeCodeOf, closeFrame, found, frameAt, freshMask, payloadOf } from './frames.ts';
 import { ResyncingStage } from './resync.ts';
 import { openStage } from './stages.ts';
 import { dismiss, hold, holdUpstream, type Cause, type Holder, type Life, type Retry, type Stage, type Tunnel } from './tunnel.ts';
@@ -76,7 +76,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     else this.#rounds = 1;
     this.#deadline = clock.after(Math.max(0, life.outageSince + reattachMs - now), () => this.#giveUp());
     if (cause.kind !== 'planned') return;
-    if (tunnel.fromClient.atFrame) tunnel.toUpstream(closeFrame(GOING_AWAY, '', tunnel.keeper.ports.random));
+    if (tunnel.fromClient.atFrame) tunnel.toUpstream(closeFrame(GOING_AWAY, '', freshMask(tunnel.keeper.ports.random)));
     this.#farewell = clock.after(FAREWELL_MS, () => this.#parted());
   }
 

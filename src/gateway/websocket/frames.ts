@@ -13,6 +13,7 @@ export const found: {
 const CONTROL_BYTES = 125;
 /** Ahead of a payload: two bytes, eight of length, four of mask. */
 const HEADER_BYTES = 14;
+const MASK_BYTES = 4;
 
 /**
  * One direction of a WebSocket. Whatever is incomplete and small is held back until the rest is there, so that what was passed on
@@ -138,28 +139,35 @@ export function closeCodeOf(data: Buffer, at: number): number {
   return payload.length < 2 ? 1005 : payload.readUInt16BE(0);
 }
 
-/** A frame towards a client (`random` null), or, masked as frames of clients must be, towards an upstream. */
-export function frameOf(opcode: number, payload: Uint8Array, random: Random | null): Buffer {
+/** What frames of clients must be masked with: for those towards an upstream. */
+export function freshMask(random: Random): Buffer {
+  const mask = Buffer.alloc(MASK_BYTES);
+  mask.writeUInt32BE(below(random, 2 ** 32));
+  return mask;
+}
+
+/** `mask`: null towards a client. */
+export function frameOf(opcode: number, payload: Uint8Array, mask: Buffer | null): Buffer {
   const size = payload.length;
   const lengthBytes = size <= CONTROL_BYTES ? 0 : size < 65_536 ? 2 : 8;
-  const payloadAt = 2 + lengthBytes + (random === null ? 0 : 4);
+  const payloadAt = 2 + lengthBytes + (mask === null ? 0 : MASK_BYTES);
   const frame = Buffer.alloc(payloadAt + size);
   frame[0] = 0x80 | opcode;
-  frame[1] = (lengthBytes === 0 ? size : lengthBytes === 2 ? 126 : 127) | (random === null ? 0 : 0x80);
+  frame[1] = (lengthBytes === 0 ? size : lengthBytes === 2 ? 126 : 127) | (mask === null ? 0 : 0x80);
   if (lengthBytes === 2) frame.writeUInt16BE(size, 2);
   if (lengthBytes === 8) frame.writeUInt32BE(size, 6);
   frame.set(payload, payloadAt);
-  if (random === null) return frame;
-  frame.writeUInt32BE(below(random, 2 ** 32), payloadAt - 4);
-  for (let i = 0; i < size; i++) frame[payloadAt + i] ^= frame[payloadAt - 4 + (i & 3)];
+  if (mask === null) return frame;
+  frame.set(mask, payloadAt - MASK_BYTES);
+  for (let i = 0; i < size; i++) frame[payloadAt + i] ^= mask[i & 3];
   return frame;
 }
 
 /** `code` 1005: a Close that names none. */
-export function closeFrame(code: number, reason: string, random: Random | null): Buffer {
-  if (code === 1005) return frameOf(Opcode.close, new Uint8Array(0), random);
+export function closeFrame(code: number, reason: string, mask: Buffer | null): Buffer {
+  if (code === 1005) return frameOf(Opcode.close, new Uint8Array(0), mask);
   const payload = Buffer.alloc(2 + Buffer.byteLength(reason));
   payload.writeUInt16BE(code, 0);
   payload.write(reason, 2);
-  return frameOf(Opcode.close, payload, random);
+  return frameOf(Opcode.close, payload, mask);
 }

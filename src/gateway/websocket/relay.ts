@@ -9,7 +9,7 @@ import { CloseCode } from '../../protocol/close-codes.ts';
 import { isRefused, type Group, type Outcome, type ProxyPorts, type Upgrade, type Upgrader, type Upstream } from '../ports.ts';
 import type { WebSocketSettings } from '../settings.ts';
 import { DetachedStage, obstacle } from './failover.ts';
-import { closeFrame } from './frames.ts';
+import { closeFrame, freshMask } from './frames.ts';
 import { headOf, OpeningStage } from './opening.ts';
 import { Pacer, type Turn } from './pacer.ts';
 import { Replay } from './replay.ts';
@@ -140,7 +140,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     tunnel.release(planned ? 'ok' : 'failed');
     if (!planned) {
       // Who closed hears our answer.
-      if (code !== null && code !== 1006 && tunnel.fromClient.atFrame) tunnel.toUpstream(closeFrame(code, '', this.ports.random));
+      if (code !== null && code !== 1006 && tunnel.fromClient.atFrame) tunnel.toUpstream(closeFrame(code, '', freshMask(this.ports.random)));
       tunnel.upstream = null;
       if (upstream !== null) dismiss(upstream, this.ports.clock);
       tunnel.fromUpstream.held = null;
@@ -167,7 +167,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     tunnel.toClient(closeFrame(code, reason, null));
     // What a client says before its hello is not for this upstream.
     if (stage.kind === 'resyncing') {
-      tunnel.toUpstream(closeFrame(1001, '', this.ports.random));
+      tunnel.toUpstream(closeFrame(1001, '', freshMask(this.ports.random)));
       tunnel.upstream = null;
       if (upstream !== null) dismiss(upstream, this.ports.clock);
       tunnel.release('ok');

@@ -1,7 +1,7 @@
 // The stages of a WebSocket that has its upstream: passed on both ways, waiting for a boundary to be told to go, and ending.
 import type { Timer } from '../../core/clock.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
-import { closeCodeOf, closeFrame, found } from './frames.ts';
+import { closeCodeOf, closeFrame, found, freshMask } from './frames.ts';
 import type { Parting, Stage, Tunnel } from './tunnel.ts';
 
 const nothing = (): void => {};
@@ -189,7 +189,7 @@ export class ClosingStage implements Stage {
   }
 
   #sayGoingAway(tunnel: Tunnel): void {
-    tunnel.toUpstream(closeFrame(GOING_AWAY, '', tunnel.keeper.ports.random));
+    tunnel.toUpstream(closeFrame(GOING_AWAY, '', freshMask(tunnel.keeper.ports.random)));
   }
 
   #check(tunnel: Tunnel): void {
