@@ -364,7 +364,10 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     if (moved !== tunnel.seen || unsent !== tunnel.unsent) {
       this.ports.transport.registry.read(connection);
       tunnel.silent = 0;
-    } else tunnel.silent++;
+    } else {
+      tunnel.silent++;
+      tunnel.rest();
+    }
     tunnel.seen = moved;
     tunnel.unsent = unsent;
     const { kind } = tunnel.stage;

@@ -101,8 +101,9 @@ export class Tunnel implements Holder {
   readonly port: number;
   readonly group: Group;
   readonly life: Life | null;
-  readonly fromClient: FrameStream = new FrameStream();
-  readonly fromUpstream: FrameStream = new FrameStream();
+  /** Where each direction stands in its frames; null: between two messages, as nearly all are that say nothing. */
+  #fromClient: FrameStream | null = null;
+  #fromUpstream: FrameStream | null = null;
   stage: Stage;
   upstream: Socket | null = null;
   /** Counts this tunnel among what it carries, until `release`. */
@@ -127,6 +128,20 @@ export class Tunnel implements Holder {
     this.group = of.group;
     this.life = of.life;
     this.stage = of.stage;
+  }
+
+  get fromClient(): FrameStream {
+    return (this.#fromClient ??= new FrameStream());
+  }
+
+  get fromUpstream(): FrameStream {
+    return (this.#fromUpstream ??= new FrameStream());
+  }
+
+  /** Nothing moves now: what stands between two messages takes no memory until the next one. Nobody may hold on to it meanwhile. */
+  rest(): void {
+    if (this.#fromClient?.isQuiet === true) this.#fromClient = null;
+    if (this.#fromUpstream?.isQuiet === true) this.#fromUpstream = null;
   }
 
   /** Frames up to this size are passed on as a whole. */
