@@ -56,6 +56,8 @@ export interface StageOptions {
   readonly retries?: number;
   readonly timeouts?: Partial<Timeouts>;
   readonly limits?: PortsOptions['limits'];
+  /** Told for whom an upstream is dialled. */
+  readonly dialled?: (client: ClientFacts | null) => void;
   /** Clients speak TLS to the front. */
   readonly tls?: { readonly cert: string; readonly key: string };
 }
@@ -157,7 +159,12 @@ export function relayHouse(options: StageOptions): RelayHouse {
       ask: (_group, request) => (sticky === null ? NOTHING : { key: null, sticky: cookieOf(request, sticky.cookie), without: null }),
       group: () => group,
     },
-    dialer,
+    dialer: {
+      dial(upstream, client, answer) {
+        options.dialled?.(client);
+        return dialer.dial(upstream, client, answer);
+      },
+    },
     timeouts: { ...generous, ...options.timeouts },
     limits: { connections: 10_000, perAddress: null, perAddressPerS: null, headBytes: 16_384, headers: 100, bodyBytes: null },
     tally,

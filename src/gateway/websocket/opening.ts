@@ -6,7 +6,7 @@ import type { Timer } from '../../core/clock.ts';
 import { subprotocols } from '../../protocol/frames.ts';
 import type { Framing } from '../http/framing.ts';
 import { stickyLine } from '../http/sticky.ts';
-import { countRefused, isRefused, type Ask, type ClientFacts, type Refused, type Upgrade, type Upstream } from '../ports.ts';
+import { countRefused, isRefused, type Ask, type ClientFacts, type Refused, type Upstream } from '../ports.ts';
 import { framingOf, headerOf } from './answer.ts';
 import { Attempt, type AttemptEvents, type Failure, type HeadOf } from './attempt.ts';
 import { holdUpstream, type Life, type Stage, type Tunnel } from './tunnel.ts';
@@ -104,7 +104,7 @@ export class OpeningStage implements Stage, AttemptEvents {
         return false;
       }
       speak(life, headerOf(answer, 'sec-websocket-protocol'));
-      life.attachedAt = keeper.ports.clock.now();
+      life.attachedAt = keeper.ports.clock.turn();
     }
     tunnel.target?.answered(keeper.ports.clock.now() - attempt.startedAt);
     holdUpstream(tunnel, socket);
@@ -221,18 +221,4 @@ function withoutBody(raw: Buffer): Buffer {
 function withCookie({ target, group }: Tunnel, { ask, client }: Opening, raw: Buffer): Buffer {
   const line = stickyLine(group, ask, target, client);
   return line === '' ? raw : Buffer.concat([raw.subarray(0, raw.length - 2), Buffer.from(`${line}\r\n`, 'latin1')]);
-}
-
-/** What only this gateway says, and offers of extensions where the next upstream could not go on with them. */
-const OURS = /^evenkeel[-_]reconnect:/i;
-const OURS_OR_EXTENSION = /^(?:evenkeel[-_]reconnect|sec-websocket-extensions):/i;
-
-/** The head of the client's handshake as it goes upstream, without its empty line. */
-export function headOf(upgrade: Upgrade, outlives: boolean): string {
-  const left = outlives ? OURS_OR_EXTENSION : OURS;
-  const head = upgrade.head.toString('latin1', 0, upgrade.head.length - 4);
-  return head
-    .split('\r\n')
-    .filter((line) => !left.test(line))
-    .join('\r\n');
 }

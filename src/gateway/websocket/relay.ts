@@ -10,12 +10,14 @@ import { isRefused, type Group, type Outcome, type ProxyPorts, type Upgrade, typ
 import type { WebSocketSettings } from '../settings.ts';
 import { DetachedStage, obstacle } from './failover.ts';
 import { closeFrame } from './frames.ts';
-import { headOf, OpeningStage } from './opening.ts';
+import { headOf, keptOf } from './handshake.ts';
+import { OpeningStage } from './opening.ts';
 import { Pacer, type Turn } from './pacer.ts';
 import { Replay } from './replay.ts';
 import type { Mover, Shift } from './respread.ts';
 import { closedStage, ClosingStage, openStage, PartingStage } from './stages.ts';
 import { RelayTransport } from './transport.ts';
+import { Ways } from './ways.ts';
 import { dismiss, holdClient, Tunnel, type Cause, type Keeper, type Life, type Parting, type Retry, type StageKind } from './tunnel.ts';
 
 /** Byte counters are looked at this often: for idle tunnels, and for the order in which connections may be moved. */
@@ -71,6 +73,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
   readonly #moves: Pacer<PlannedMove>;
   /** Those of which something is relayed; a reload may have taken them out. */
   readonly #groups = new Map<Group, { readonly listening: Listening; count: number }>();
+  readonly #ways = new Ways();
   #count = 0;
 
   constructor(ports: ProxyPorts) {
@@ -97,7 +100,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     const ask = this.ports.router.ask(group, request, client, upgrade.user);
     const head = headOf(upgrade, outlives);
     const stage = new OpeningStage({ ask, client, head: `${head}\r\n\r\n` }, upgrade.rest);
-    const life = outlives ? lifeOf({ ask, client, head }, group.settings.websocket) : null;
+    const life = outlives ? lifeOf({ ask, way: this.#ways.of(client), head: keptOf(head) }, group.settings.websocket) : null;
     const tunnel = new Tunnel(this, { connection, client: socket, address: client.address, port: client.port, group, life, stage });
     tunnel.seat = this.#turns.add(tunnel);
     this.#count++;
@@ -384,8 +387,8 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
   }
 }
 
-function lifeOf(of: Pick<Life, 'ask' | 'client' | 'head'>, { replay, holdBytes }: WebSocketSettings): Life {
+function lifeOf(of: Pick<Life, 'ask' | 'way' | 'head'>, { replay, holdBytes }: WebSocketSettings): Life {
   // Spelled out: an object that begins as a copy takes five times the memory.
-  const { ask, client, head } = of;
-  return { ask, client, head, kind: 'plain', protocol: undefined, replay: replay > 0 ? new Replay(replay, holdBytes) : null, outageSince: -1, attachedAt: 0 };
+  const { ask, way, head } = of;
+  return { ask, way, head, kind: 'plain', protocol: undefined, replay: replay > 0 ? new Replay(replay, holdBytes) : null, outageSince: -1, attachedAt: 0 };
 }

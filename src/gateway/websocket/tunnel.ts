@@ -3,15 +3,17 @@
 import type { Socket } from 'node:net';
 import type { Connection } from '../../connections/connection.ts';
 import type { Clock } from '../../core/clock.ts';
-import type { Ask, ClientFacts, Group, Outcome, ProxyPorts, Upstream } from '../ports.ts';
+import type { Ask, Group, Outcome, ProxyPorts, Upstream } from '../ports.ts';
 import { FrameStream } from './frames.ts';
 import type { Replay } from './replay.ts';
+import type { Way } from './ways.ts';
 
 /** What the next upstream is asked with, where the client side outlives its upstream. */
 export interface Life {
   readonly ask: Ask;
-  readonly client: ClientFacts;
-  /** As it goes upstream, without the empty line at its end. */
+  /** What is known of the client beside its address and port. */
+  readonly way: Way;
+  /** As it goes upstream, without what each handshake says anew. */
   readonly head: string;
   /** Whose messages the client speaks: ours, which can be told to say hello again, or nobody's that we know. */
   kind: 'plain' | 'json' | 'proto';
@@ -19,9 +21,9 @@ export interface Life {
   protocol: string | undefined;
   /** The first messages of the client; null: none are said again. */
   replay: Replay | null;
-  /** Since when there is no upstream that stayed; -1: there was none yet. */
+  /** Since when there is no upstream that stayed, whole ms; -1: there was none yet. */
   outageSince: number;
-  /** When the present upstream took over. */
+  /** When the present upstream took over, whole ms: a part of one would take an object. */
   attachedAt: number;
 }
 
@@ -96,7 +98,7 @@ export class Tunnel implements Holder {
   readonly keeper: Keeper;
   readonly connection: Connection;
   readonly client: Socket;
-  /** Of the client; all that is known of it is kept in `life`, where an upstream may still be told. */
+  /** Of the client. */
   readonly address: string;
   readonly port: number;
   readonly group: Group;
