@@ -10,9 +10,10 @@ import { headerOf } from './answer.ts';
 import { Attempt, type AttemptEvents, type Failure, type HeadOf } from './attempt.ts';
 import { closeCodeOf, closeFrame, found, frameAt, payloadOf } from './frames.ts';
 import { headAgain } from './handshake.ts';
+import type { Life } from './life.ts';
 import { ResyncingStage } from './resync.ts';
 import { openStage } from './stages.ts';
-import { dismiss, hold, holdUpstream, type Cause, type Holder, type Life, type Retry, type Stage, type Tunnel } from './tunnel.ts';
+import { dismiss, hold, holdUpstream, type Cause, type Holder, type Retry, type Stage, type Tunnel } from './tunnel.ts';
 
 /** Between rounds in which nobody took it; a fleet of gateways must not come back in step. */
 const BACKOFF: BackoffPolicy = { baseMs: 50, capMs: 500 };
@@ -89,7 +90,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
   try(): boolean {
     if (this.#isOver || this.#attempt !== null) return false;
     const tunnel = this.#tunnel;
-    const { ask, way, head } = this.#life;
+    const { ask, way, head, reattached } = this.#life;
     const choice = this.#wanted ?? tunnel.group.choose({ ...ask, without: this.#tried });
     this.#wanted = null;
     if (isRefused(choice)) {
@@ -98,7 +99,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     }
     choice.begin();
     tunnel.target = choice;
-    const { address, port, reattached, keeper } = tunnel;
+    const { address, port, keeper } = tunnel;
     const asked = headAgain(head, reattached + 1, keeper.ports.random);
     this.#attempt = new Attempt(keeper.ports, { upstream: choice, client: { address, port, ...way }, head: asked }, this);
     return true;
@@ -270,7 +271,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     this.#waiting = null;
     tunnel.target = null;
     tunnel.fromUpstream.held = null;
-    const number = ++tunnel.reattached;
+    const number = ++life.reattached;
     tunnel.move(life.kind === 'plain' ? openStage : new ResyncingStage(tunnel, life.kind, number));
     tunnel.target = target;
     life.attachedAt = tunnel.keeper.ports.clock.turn();

@@ -3,13 +3,12 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Timer } from '../../core/clock.ts';
-import { subprotocols } from '../../protocol/frames.ts';
 import type { Framing } from '../http/framing.ts';
 import { stickyLine } from '../http/sticky.ts';
 import { countRefused, isRefused, type Ask, type ClientFacts, type Refused, type Upstream } from '../ports.ts';
 import { framingOf, headerOf } from './answer.ts';
 import { Attempt, type AttemptEvents, type Failure, type HeadOf } from './attempt.ts';
-import { holdUpstream, type Life, type Stage, type Tunnel } from './tunnel.ts';
+import { holdUpstream, type Stage, type Tunnel } from './tunnel.ts';
 
 export interface Opening {
   readonly ask: Ask;
@@ -103,7 +102,7 @@ export class OpeningStage implements Stage, AttemptEvents {
         this.failed('answer', new Error('the upstream must not name an extension that was not offered'));
         return false;
       }
-      speak(life, headerOf(answer, 'sec-websocket-protocol'));
+      life.speak(headerOf(answer, 'sec-websocket-protocol'));
       life.attachedAt = keeper.ports.clock.turn();
     }
     tunnel.target?.answered(keeper.ports.clock.now() - attempt.startedAt);
@@ -137,17 +136,6 @@ export class OpeningStage implements Stage, AttemptEvents {
     tunnel.client.write(`${kept.join('\r\n')}\r\nConnection: close\r\n\r\n`, 'latin1');
     return stage.fromUpstream(tunnel, rest);
   }
-}
-
-/** The client and this upstream agreed on a sub-protocol. Of ours nothing is replayed: it says again itself what got lost. */
-function speak(life: Life, protocol: string | undefined): void {
-  life.protocol = protocol;
-  if (protocol !== subprotocols.json && protocol !== subprotocols.proto) return;
-  const isJson = protocol === subprotocols.json;
-  life.kind = isJson ? 'json' : 'proto';
-  // Not a part of the answer, which would be kept with it.
-  life.protocol = isJson ? subprotocols.json : subprotocols.proto;
-  life.replay = null;
 }
 
 /** An answer that is no 101 goes through to its end; what the client says meanwhile has nobody to hear it. */

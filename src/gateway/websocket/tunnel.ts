@@ -3,29 +3,9 @@
 import type { Socket } from 'node:net';
 import type { Connection } from '../../connections/connection.ts';
 import type { Clock } from '../../core/clock.ts';
-import type { Ask, Group, Outcome, ProxyPorts, Upstream } from '../ports.ts';
+import type { Group, Outcome, ProxyPorts, Upstream } from '../ports.ts';
 import { FrameStream } from './frames.ts';
-import type { Replay } from './replay.ts';
-import type { Way } from './ways.ts';
-
-/** What the next upstream is asked with, where the client side outlives its upstream. */
-export interface Life {
-  readonly ask: Ask;
-  /** What is known of the client beside its address and port. */
-  readonly way: Way;
-  /** As it goes upstream, without what each handshake says anew. */
-  readonly head: string;
-  /** Whose messages the client speaks: ours, which can be told to say hello again, or nobody's that we know. */
-  kind: 'plain' | 'json' | 'proto';
-  /** The sub-protocol of the first answer; the later ones must name the same. */
-  protocol: string | undefined;
-  /** The first messages of the client; null: none are said again. */
-  replay: Replay | null;
-  /** Since when there is no upstream that stayed, whole ms; -1: there was none yet. */
-  outageSince: number;
-  /** When the present upstream took over, whole ms: a part of one would take an object. */
-  attachedAt: number;
-}
+import type { Life } from './life.ts';
 
 export type StageKind = 'opening' | 'answering' | 'open' | 'parting' | 'detached' | 'resyncing' | 'closing' | 'closed';
 
@@ -102,6 +82,7 @@ export class Tunnel implements Holder {
   readonly address: string;
   readonly port: number;
   readonly group: Group;
+  /** null: the client side ends with its upstream. */
   readonly life: Life | null;
   /** Where each direction stands in its frames; null: between two messages, as nearly all are that say nothing. */
   #fromClient: FrameStream | null = null;
@@ -110,7 +91,6 @@ export class Tunnel implements Holder {
   upstream: Socket | null = null;
   /** Counts this tunnel among what it carries, until `release`. */
   target: Upstream | null = null;
-  reattached = 0;
   seat = -1;
   /** Bytes of frames, as they came from the client and from upstreams. */
   up = 0;
