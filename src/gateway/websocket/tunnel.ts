@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import type { Connection } from '../../connections/connection.ts';
 import type { Clock } from '../../core/clock.ts';
+import { hearClose } from '../closing.ts';
 import type { Group, Outcome, ProxyPorts, Upstream } from '../ports.ts';
 import { FrameStream } from './frames.ts';
 import type { Life } from './life.ts';
@@ -206,7 +207,7 @@ export function hold(socket: Socket, holder: Holder, push: (this: Socket, chunk:
   socket.push = push;
   if (!isNew) return;
   socket.on('drain', onDrain);
-  socket.on('close', onClose);
+  hearClose(socket, onClose);
   socket.on('error', onError);
 }
 
