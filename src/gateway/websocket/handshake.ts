@@ -6,8 +6,9 @@ import type { Upgrade } from '../ports.ts';
 const OURS = /^evenkeel[-_]reconnect:/i;
 const OURS_OR_EXTENSION = /^(?:evenkeel[-_]reconnect|sec-websocket-extensions):/i;
 
-/** What each handshake says anew: it is not kept for as long as the WebSocket lives. */
-const ANEW = /^(?:connection|upgrade|sec-websocket-key):/i;
+/** What each handshake says anew: it is not kept for as long as the WebSocket lives. Another version than that of the RFC is. */
+const ANEW = /^(?:(?:connection|upgrade|sec-websocket-key):|sec-websocket-version:[\t ]*13$)/i;
+const VERSION = /^sec-websocket-version:/im;
 
 const KEY_BYTES = 16;
 
@@ -21,7 +22,8 @@ export const keptOf = (head: string): string => without(ANEW, head);
 
 /** The head of a later handshake, of what is kept; ends with an empty line. `number`: of this change of the upstream, from 1 on. */
 export function headAgain(kept: string, number: number, random: Random): string {
-  return `${kept}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: ${freshKey(random)}\r\nEvenkeel-Reconnect: ${number}\r\n\r\n`;
+  const version = VERSION.test(kept) ? '' : 'Sec-WebSocket-Version: 13\r\n';
+  return `${kept}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${version}Sec-WebSocket-Key: ${freshKey(random)}\r\nEvenkeel-Reconnect: ${number}\r\n\r\n`;
 }
 
 /** Each connection has a key of its own (RFC 6455, section 4.1). It is no secret: it shows that the answer is to this handshake. */
