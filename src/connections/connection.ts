@@ -59,7 +59,6 @@ export class Connection {
   /** Told, when it is asked to go, so that the application ends long responses or streams by itself. */
   onRetire: ((goodbye: Goodbye, connection: Connection) => void) | null = null;
   readonly id: number;
-  protocol: Protocol;
   transport: Transport;
   /** The transport's own object: Socket, Http2Session or WebSocket. */
   handle: unknown;
@@ -79,11 +78,14 @@ export class Connection {
 
   constructor(id: number, transport: Transport, handle: unknown, now: number) {
     this.id = id;
-    this.protocol = transport.protocol;
     this.transport = transport;
     this.handle = handle;
     this.openedAt = now;
     this.lastReadAt = now;
     this.lastWriteAt = now;
+  }
+
+  get protocol(): Protocol {
+    return this.transport.protocol;
   }
 }

@@ -108,7 +108,6 @@ export class Registry {
   /** The connection changed its protocol (HTTP/1.1 upgraded to WebSocket): same connection, other manners. */
   adopt(connection: Connection, transport: Transport, handle: unknown): void {
     assert(connection.stage !== 'closed', 'a closed connection cannot change its protocol');
-    connection.protocol = transport.protocol;
     connection.transport = transport;
     connection.handle = handle;
     unsettle(connection);

@@ -57,6 +57,8 @@ export interface StageOptions {
   readonly retries?: number;
   readonly timeouts?: Partial<Timeouts>;
   readonly limits?: PortsOptions['limits'];
+  /** Told for whom an upstream is dialled. */
+  readonly dialled?: (client: ClientFacts | null) => void;
   /** Clients speak TLS to the front. */
   readonly tls?: { readonly cert: string; readonly key: string };
 }
@@ -159,7 +161,12 @@ export function relayHouse(options: StageOptions): RelayHouse {
       group: () => group,
       priorities: () => [],
     },
-    dialer,
+    dialer: {
+      dial(upstream, client, answer) {
+        options.dialled?.(client);
+        return dialer.dial(upstream, client, answer);
+      },
+    },
     timeouts: { ...generous, ...options.timeouts },
     limits: { connections: 10_000, perAddress: null, perAddressPerS: null, headBytes: 16_384, headers: 100, bodyBytes: null },
     tally,

@@ -337,18 +337,6 @@ test('a fragmented message that begins while its server is changed goes to the n
   await player.hears('two: first, last');
 });
 
-test('a client cannot say that it was moved here', async () => {
-  await using echo = await EchoUpstream.open();
-  for (const failover of [false, true]) {
-    await using stage = await RelayStage.open({ ports: [echo.port], websocket: { failover } });
-    await Player.open(stage.url, { headers: { 'Evenkeel-Reconnect': '3' } });
-  }
-  assert.deepEqual(
-    echo.handshakes.map((one) => one['evenkeel-reconnect']),
-    [undefined, undefined],
-  );
-});
-
 test('without failover the clients of a drained server are told to go, one after the other', async () => {
   await using one = await EchoUpstream.open({ name: 'one' });
   await using two = await EchoUpstream.open({ name: 'two' });

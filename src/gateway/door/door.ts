@@ -3,6 +3,7 @@
 import { createServer, isIP, type Server, type Socket } from 'node:net';
 import type { Clock } from '../../core/clock.ts';
 import type { Log } from '../../core/log.ts';
+import { closePlace, hearClose, openPlace, tellPlace, unhearClose } from '../closing.ts';
 import type { Acceptor, ClientFacts } from '../ports.ts';
 import { plainAddress } from '../proxy-protocol/ip.ts';
 import { readProxyHeader } from '../proxy-protocol/read.ts';
@@ -117,6 +118,7 @@ class NetDoor implements Door {
     const read = (socket: Socket, bytes: Buffer): void => this.#read(socket, bytes);
     this.#onClose = function () {
       guard.leave((this as Guarded)[addressOf] ?? null);
+      tellPlace(this);
     };
     this.#onGone = function () {
       gone(this);
@@ -186,7 +188,7 @@ class NetDoor implements Door {
     const refusal = this.#ports.guard.enter();
     if (refusal !== null) return this.#refuse(socket, refusal);
     (socket as Guarded)[addressOf] = null;
-    socket.on('close', this.#onClose);
+    openPlace(socket, this.#onClose);
     if (!this.#settings.proxyProtocol) return this.#known(socket, this.#client(socket), null);
     this.#await(socket);
     this.#waiting.add({ owes: 'proxy-header', socket, bytes: null }, this.#ports.timeouts.handshakeMs);
@@ -228,7 +230,7 @@ class NetDoor implements Door {
 
   #handshake(socket: Socket, client: ClientFacts, rest: Buffer | null): void {
     this.#waiting.add({ owes: 'handshake', socket, client }, this.#ports.timeouts.handshakeMs);
-    socket.on('close', this.#onGone);
+    hearClose(socket, this.#onGone);
     // Its errors are those of the handshake, which is told of.
     socket.on('error', ignore);
     this.#tls?.begin(socket, rest);
@@ -256,7 +258,7 @@ class NetDoor implements Door {
   #await(socket: Socket): void {
     socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
-    socket.on('close', this.#onGone);
+    hearClose(socket, this.#onGone);
     socket.on('error', ignore);
   }
 
@@ -266,7 +268,7 @@ class NetDoor implements Door {
     this.#waiting.remove(waiting);
     socket.off('data', this.#onData);
     socket.off('end', this.#onEnd);
-    socket.off('close', this.#onGone);
+    unhearClose(socket, this.#onGone);
     socket.off('error', ignore);
   }
 
@@ -318,7 +320,7 @@ class NetDoor implements Door {
 
   /** It was let in as one of many, but not as one of its address: it gives its place back before it is told. */
   #turnOut(socket: Socket, refusal: Refusal): void {
-    socket.off('close', this.#onClose);
+    closePlace(socket, this.#onClose);
     this.#ports.guard.leave(null);
     this.#refuse(socket, refusal);
   }

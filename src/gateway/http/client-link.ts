@@ -7,6 +7,7 @@ import { unsentOf } from '../../connections/transports/websocket-transport.ts';
 import type { Timer } from '../../core/clock.ts';
 import { lifespan, verdict, type Lifespan } from '../../core/lifetime.ts';
 import type { GoodbyeReason } from '../../core/goodbye.ts';
+import { hearClose, unhearClose } from '../closing.ts';
 import { countRefused, type ClientFacts } from '../ports.ts';
 import { reset } from '../reset.ts';
 import { plain, written } from './answers.ts';
@@ -94,7 +95,7 @@ export class ClientLink implements Caller {
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
     socket.on('data', onData);
     socket.on('end', onEnd);
-    socket.on('close', onClose);
+    hearClose(socket, onClose);
     socket.on('error', onError);
     socket.on('drain', onDrain);
   }
@@ -201,7 +202,7 @@ export class ClientLink implements Caller {
     socket.pause();
     socket.off('data', onData);
     socket.off('end', onEnd);
-    socket.off('close', onClose);
+    unhearClose(socket, onClose);
     socket.off('error', onError);
     socket.off('drain', onDrain);
     // As node:http hands over its sockets: it flows when somebody listens.

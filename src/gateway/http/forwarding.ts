@@ -1,6 +1,7 @@
 // The head of a request as an upstream gets it: the client's own, and what the gateway says of the client.
 import type { Socket } from 'node:net';
 import { showAddress } from '../../core/address.ts';
+import { apart } from '../apart.ts';
 import type { ClientFacts } from '../ports.ts';
 import type { Address } from '../settings.ts';
 import type { RequestHead } from './request-head.ts';
@@ -31,7 +32,7 @@ export class Lines {
     const client = this.#client;
     if (client.trusted) return fromHop(head, client) + hostLine(head.forwardedHost ?? head.authority);
     if (head.authority !== this.#host || this.#lines === '') {
-      this.#host = head.authority;
+      this.#host = head.authority === null ? null : apart(head.authority);
       // By way of a buffer it becomes one piece; else it would be put together anew for each request.
       this.#lines = Buffer.from(aboutClient(client) + hostLine(head.authority), 'latin1').toString('latin1');
     }

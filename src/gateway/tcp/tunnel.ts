@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import type { Timer } from '../../core/clock.ts';
 import type { Connection } from '../../connections/connection.ts';
+import { hearClose } from '../closing.ts';
 import type { Outcome, Upstream } from '../ports.ts';
 import { reset } from '../reset.ts';
 
@@ -74,7 +75,7 @@ export function join(socket: Socket): void {
 export function bind(tunnel: Tunnel, socket: Socket, closed: (this: Socket) => void): void {
   (socket as Holder)[key] = tunnel;
   socket.on('error', onError);
-  socket.on('close', closed);
+  hearClose(socket, closed);
 }
 
 function onData(this: Socket, bytes: Buffer): void {

@@ -9,9 +9,11 @@ import { isRefused, type Upstream } from '../ports.ts';
 import { headerOf } from './answer.ts';
 import { Attempt, type AttemptEvents, type Failure, type HeadOf } from './attempt.ts';
 import { closeCodeOf, closeFrame, found, frameAt, freshMask, payloadOf } from './frames.ts';
+import { headAgain } from './handshake.ts';
+import type { Life } from './life.ts';
 import { ResyncingStage } from './resync.ts';
 import { openStage } from './stages.ts';
-import { dismiss, hold, holdUpstream, type Cause, type Holder, type Life, type Retry, type Stage, type Tunnel } from './tunnel.ts';
+import { dismiss, hold, holdUpstream, type Cause, type Holder, type Retry, type Stage, type Tunnel } from './tunnel.ts';
 
 /** Between rounds in which nobody took it; a fleet of gateways must not come back in step. */
 const BACKOFF: BackoffPolicy = { baseMs: 50, capMs: 500 };
@@ -66,7 +68,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
   constructor(tunnel: Tunnel, life: Life, cause: Cause) {
     const { clock } = tunnel.keeper.ports;
     const { reattachMs } = tunnel.group.settings.websocket;
-    const now = clock.now();
+    const now = clock.turn();
     this.#tunnel = tunnel;
     this.#life = life;
     this.#wanted = cause.kind === 'planned' ? cause.wanted : null;
@@ -88,7 +90,7 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
   try(): boolean {
     if (this.#isOver || this.#attempt !== null) return false;
     const tunnel = this.#tunnel;
-    const { ask, head, client } = this.#life;
+    const { ask, way, head, reattached } = this.#life;
     const choice = this.#wanted ?? tunnel.group.choose({ ...ask, without: this.#tried });
     this.#wanted = null;
     if (isRefused(choice)) {
@@ -97,8 +99,9 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     }
     choice.begin();
     tunnel.target = choice;
-    const asked = `${head}\r\nEvenkeel-Reconnect: ${tunnel.reattached + 1}\r\n\r\n`;
-    this.#attempt = new Attempt(tunnel.keeper.ports, { upstream: choice, client, head: asked }, this);
+    const { address, port, keeper } = tunnel;
+    const asked = headAgain(head, reattached + 1, keeper.ports.random);
+    this.#attempt = new Attempt(keeper.ports, { upstream: choice, client: { address, port, ...way }, head: asked }, this);
     return true;
   }
 
@@ -268,10 +271,10 @@ export class DetachedStage implements Stage, AttemptEvents, Retry, Holder {
     this.#waiting = null;
     tunnel.target = null;
     tunnel.fromUpstream.held = null;
-    const number = ++tunnel.reattached;
+    const number = ++life.reattached;
     tunnel.move(life.kind === 'plain' ? openStage : new ResyncingStage(tunnel, life.kind, number));
     tunnel.target = target;
-    life.attachedAt = tunnel.keeper.ports.clock.now();
+    life.attachedAt = tunnel.keeper.ports.clock.turn();
     holdUpstream(tunnel, waiting.socket);
     // Said again is what an earlier upstream got; what waited is kept for the next one, too, as it is passed on.
     for (const frame of life.replay?.frames ?? []) tunnel.toUpstream(frame);

@@ -3,13 +3,12 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Timer } from '../../core/clock.ts';
-import { subprotocols } from '../../protocol/frames.ts';
 import type { Framing } from '../http/framing.ts';
 import { stickyLine } from '../http/sticky.ts';
-import { countRefused, isRefused, type Ask, type ClientFacts, type Refused, type Upgrade, type Upstream } from '../ports.ts';
+import { countRefused, isRefused, type Ask, type ClientFacts, type Refused, type Upstream } from '../ports.ts';
 import { framingOf, headerOf } from './answer.ts';
 import { Attempt, type AttemptEvents, type Failure, type HeadOf } from './attempt.ts';
-import { holdUpstream, type Life, type Stage, type Tunnel } from './tunnel.ts';
+import { holdUpstream, type Stage, type Tunnel } from './tunnel.ts';
 
 export interface Opening {
   readonly ask: Ask;
@@ -103,8 +102,8 @@ export class OpeningStage implements Stage, AttemptEvents {
         this.failed('answer', new Error('the upstream must not name an extension that was not offered'));
         return false;
       }
-      speak(life, headerOf(answer, 'sec-websocket-protocol'));
-      life.attachedAt = keeper.ports.clock.now();
+      life.speak(headerOf(answer, 'sec-websocket-protocol'));
+      life.attachedAt = keeper.ports.clock.turn();
     }
     tunnel.target?.answered(keeper.ports.clock.now() - attempt.startedAt);
     holdUpstream(tunnel, socket);
@@ -137,17 +136,6 @@ export class OpeningStage implements Stage, AttemptEvents {
     tunnel.client.write(`${kept.join('\r\n')}\r\nConnection: close\r\n\r\n`, 'latin1');
     return stage.fromUpstream(tunnel, rest);
   }
-}
-
-/** The client and this upstream agreed on a sub-protocol. Of ours nothing is replayed: it says again itself what got lost. */
-function speak(life: Life, protocol: string | undefined): void {
-  life.protocol = protocol;
-  if (protocol !== subprotocols.json && protocol !== subprotocols.proto) return;
-  const isJson = protocol === subprotocols.json;
-  life.kind = isJson ? 'json' : 'proto';
-  // Not a part of the answer, which would be kept with it.
-  life.protocol = isJson ? subprotocols.json : subprotocols.proto;
-  life.replay = null;
 }
 
 /** An answer that is no 101 goes through to its end; what the client says meanwhile has nobody to hear it. */
@@ -221,18 +209,4 @@ function withoutBody(raw: Buffer): Buffer {
 function withCookie({ target, group }: Tunnel, { ask, client }: Opening, raw: Buffer): Buffer {
   const line = stickyLine(group, ask, target, client);
   return line === '' ? raw : Buffer.concat([raw.subarray(0, raw.length - 2), Buffer.from(`${line}\r\n`, 'latin1')]);
-}
-
-/** What only this gateway says, and offers of extensions where the next upstream could not go on with them. */
-const OURS = /^evenkeel[-_]reconnect:/i;
-const OURS_OR_EXTENSION = /^(?:evenkeel[-_]reconnect|sec-websocket-extensions):/i;
-
-/** The head of the client's handshake as it goes upstream, without its empty line. */
-export function headOf(upgrade: Upgrade, outlives: boolean): string {
-  const left = outlives ? OURS_OR_EXTENSION : OURS;
-  const head = upgrade.head.toString('latin1', 0, upgrade.head.length - 4);
-  return head
-    .split('\r\n')
-    .filter((line) => !left.test(line))
-    .join('\r\n');
 }

@@ -7,16 +7,17 @@ import { unsentOf } from '../../connections/transports/websocket-transport.ts';
 import { Turns } from '../../connections/turns.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
 import { isRefused, type Group, type Outcome, type ProxyPorts, type Upgrade, type Upgrader, type Upstream } from '../ports.ts';
-import type { WebSocketSettings } from '../settings.ts';
 import { DetachedStage, obstacle } from './failover.ts';
 import { closeFrame, freshMask } from './frames.ts';
-import { headOf, OpeningStage } from './opening.ts';
+import { headOf, keptOf } from './handshake.ts';
+import { Life } from './life.ts';
+import { OpeningStage } from './opening.ts';
 import { Pacer, type Turn } from './pacer.ts';
-import { Replay } from './replay.ts';
 import type { Mover, Shift } from './respread.ts';
 import { closedStage, ClosingStage, openStage, PartingStage } from './stages.ts';
 import { RelayTransport } from './transport.ts';
-import { dismiss, holdClient, Tunnel, type Cause, type Keeper, type Life, type Parting, type Retry, type StageKind } from './tunnel.ts';
+import { Ways } from './ways.ts';
+import { dismiss, holdClient, Tunnel, type Cause, type Keeper, type Parting, type Retry, type StageKind } from './tunnel.ts';
 
 /** Byte counters are looked at this often: for idle tunnels, and for the order in which connections may be moved. */
 const LOOK_MS = 1_000;
@@ -71,6 +72,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
   readonly #moves: Pacer<PlannedMove>;
   /** Those of which something is relayed; a reload may have taken them out. */
   readonly #groups = new Map<Group, { readonly listening: Listening; count: number }>();
+  readonly #ways = new Ways();
   #count = 0;
 
   constructor(ports: ProxyPorts) {
@@ -97,7 +99,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     const ask = this.ports.router.ask(group, request, client, upgrade.user);
     const head = headOf(upgrade, outlives);
     const stage = new OpeningStage({ ask, client, head: `${head}\r\n\r\n` }, upgrade.rest);
-    const life = outlives ? lifeOf({ ask, client, head }, group.settings.websocket) : null;
+    const life = outlives ? new Life({ ask, way: this.#ways.of(client), head: keptOf(head) }, group.settings.websocket) : null;
     const tunnel = new Tunnel(this, { connection, client: socket, address: client.address, port: client.port, group, life, stage });
     tunnel.seat = this.#turns.add(tunnel);
     this.#count++;
@@ -205,7 +207,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     const { tally, log } = this.ports;
     tally.reattached++;
     tunnel.upstream?.setKeepAlive(true, KEEP_ALIVE_MS);
-    log.info({ connection: tunnel.connection.id, upstream: tunnel.target?.name, number: tunnel.reattached }, 'another upstream took a WebSocket over');
+    log.info({ connection: tunnel.connection.id, upstream: tunnel.target?.name, number: tunnel.life?.reattached }, 'another upstream took a WebSocket over');
     this.#recheck(tunnel);
   }
 
@@ -224,7 +226,7 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
       ageMs: Math.round(now - tunnel.connection.openedAt),
       bytesFromClient: tunnel.up,
       bytesFromUpstream: tunnel.down,
-      reattached: tunnel.reattached,
+      reattached: tunnel.life?.reattached ?? 0,
     }));
   }
 
@@ -364,7 +366,10 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
     if (moved !== tunnel.seen || unsent !== tunnel.unsent) {
       this.ports.transport.registry.read(connection);
       tunnel.silent = 0;
-    } else tunnel.silent++;
+    } else {
+      tunnel.silent++;
+      tunnel.rest();
+    }
     tunnel.seen = moved;
     tunnel.unsent = unsent;
     const { kind } = tunnel.stage;
@@ -379,10 +384,4 @@ export class WebSocketRelay implements Upgrader, Keeper, Mover {
       this.close(tunnel, CloseCode.restart, 'idle');
     }
   }
-}
-
-function lifeOf(of: Pick<Life, 'ask' | 'client' | 'head'>, { replay, holdBytes }: WebSocketSettings): Life {
-  // Spelled out: an object that begins as a copy takes five times the memory.
-  const { ask, client, head } = of;
-  return { ask, client, head, kind: 'plain', protocol: undefined, replay: replay > 0 ? new Replay(replay, holdBytes) : null, outageSince: -1, attachedAt: 0 };
 }

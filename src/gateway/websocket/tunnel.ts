@@ -3,27 +3,10 @@
 import type { Socket } from 'node:net';
 import type { Connection } from '../../connections/connection.ts';
 import type { Clock } from '../../core/clock.ts';
-import type { Ask, ClientFacts, Group, Outcome, ProxyPorts, Upstream } from '../ports.ts';
+import { hearClose } from '../closing.ts';
+import type { Group, Outcome, ProxyPorts, Upstream } from '../ports.ts';
 import { FrameStream } from './frames.ts';
-import type { Replay } from './replay.ts';
-
-/** What the next upstream is asked with, where the client side outlives its upstream. */
-export interface Life {
-  readonly ask: Ask;
-  readonly client: ClientFacts;
-  /** As it goes upstream, without the empty line at its end. */
-  readonly head: string;
-  /** Whose messages the client speaks: ours, which can be told to say hello again, or nobody's that we know. */
-  kind: 'plain' | 'json' | 'proto';
-  /** The sub-protocol of the first answer; the later ones must name the same. */
-  protocol: string | undefined;
-  /** The first messages of the client; null: none are said again. */
-  replay: Replay | null;
-  /** Since when there is no upstream that stayed; -1: there was none yet. */
-  outageSince: number;
-  /** When the present upstream took over. */
-  attachedAt: number;
-}
+import type { Life } from './life.ts';
 
 export type StageKind = 'opening' | 'answering' | 'open' | 'parting' | 'detached' | 'resyncing' | 'closing' | 'closed';
 
@@ -96,18 +79,19 @@ export class Tunnel implements Holder {
   readonly keeper: Keeper;
   readonly connection: Connection;
   readonly client: Socket;
-  /** Of the client; all that is known of it is kept in `life`, where an upstream may still be told. */
+  /** Of the client. */
   readonly address: string;
   readonly port: number;
   readonly group: Group;
+  /** null: the client side ends with its upstream. */
   readonly life: Life | null;
-  readonly fromClient: FrameStream = new FrameStream();
-  readonly fromUpstream: FrameStream = new FrameStream();
+  /** Where each direction stands in its frames; null: between two messages, as nearly all are that say nothing. */
+  #fromClient: FrameStream | null = null;
+  #fromUpstream: FrameStream | null = null;
   stage: Stage;
   upstream: Socket | null = null;
   /** Counts this tunnel among what it carries, until `release`. */
   target: Upstream | null = null;
-  reattached = 0;
   seat = -1;
   /** Bytes of frames, as they came from the client and from upstreams. */
   up = 0;
@@ -127,6 +111,20 @@ export class Tunnel implements Holder {
     this.group = of.group;
     this.life = of.life;
     this.stage = of.stage;
+  }
+
+  get fromClient(): FrameStream {
+    return (this.#fromClient ??= new FrameStream());
+  }
+
+  get fromUpstream(): FrameStream {
+    return (this.#fromUpstream ??= new FrameStream());
+  }
+
+  /** Nothing moves now: what stands between two messages takes no memory until the next one. Nobody may hold on to it meanwhile. */
+  rest(): void {
+    if (this.#fromClient?.isQuiet === true) this.#fromClient = null;
+    if (this.#fromUpstream?.isQuiet === true) this.#fromUpstream = null;
   }
 
   /** Frames up to this size are passed on as a whole. */
@@ -209,7 +207,7 @@ export function hold(socket: Socket, holder: Holder, push: (this: Socket, chunk:
   socket.push = push;
   if (!isNew) return;
   socket.on('drain', onDrain);
-  socket.on('close', onClose);
+  hearClose(socket, onClose);
   socket.on('error', onError);
 }
 
