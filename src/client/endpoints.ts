@@ -29,7 +29,7 @@ export class Endpoints {
     for (const [host, { until }] of this.#avoided) if (until <= now) this.#avoided.delete(host);
     const cost = (url: string): number => {
       const avoided = this.#avoided.get(hostOf(url));
-      return avoided ? avoided.until + (avoided.reason === 'failed' ? 1e9 : 0) : -Infinity;
+      return avoided ? avoided.until + (avoided.reason === 'failed' ? 1e9 : 0) : 0;
     };
     const least = Math.min(...urls.map(cost));
     const good = urls.filter((url) => cost(url) === least);

@@ -127,7 +127,19 @@ describe('after a break', () => {
     });
   }
 
-  test('of several addresses those that failed or send clients away are avoided for a while, as long as there are others', () => {
+  test('gives up after the time that was set', () => {
+    const stage = new Stage({ giveUpAfterMs: 20_000 });
+    while (stage.client.state.kind !== 'closed') {
+      stage.link.break();
+      if (stage.client.state.kind === 'waiting') stage.nextLink();
+    }
+    assert.equal(stage.client.state.code, 0);
+    assert.ok(stage.clock.now() <= 20_000 && stage.clock.now() > 5_000);
+  });
+});
+
+describe('several addresses', () => {
+  test('that failed or send clients away are avoided for a while, as long as there are others', () => {
     const stage = new Stage({ url: ['ws://a/', 'ws://b/', 'ws://c/'] });
     const first = stage.link.url;
     stage.link.break();
@@ -142,14 +154,22 @@ describe('after a break', () => {
     assert.equal(stage.link.url, second, 'the one that did answer');
   });
 
-  test('gives up after the time that was set', () => {
-    const stage = new Stage({ giveUpAfterMs: 20_000 });
-    while (stage.client.state.kind !== 'closed') {
-      stage.link.break();
-      if (stage.client.state.kind === 'waiting') stage.nextLink();
-    }
-    assert.equal(stage.client.state.code, 0);
-    assert.ok(stage.clock.now() <= 20_000 && stage.clock.now() > 5_000);
+  test('are picked from by a function as it likes, among those that neither failed nor send clients away', () => {
+    const first = { next: () => 0 };
+    const stage = new Stage({ url: (pick) => pick(['ws://a/', 'ws://b/', 'ws://c/'], first) });
+    stage.link.break();
+    stage.nextLink();
+    stage.link.welcome();
+    stage.link.break(1012);
+    stage.nextLink();
+    stage.link.welcome();
+    stage.clock.advance(30_000);
+    stage.link.break(1013, '');
+    stage.nextLink();
+    assert.deepEqual(
+      stage.links.map(({ url }) => url),
+      ['ws://a/', 'ws://b/', 'ws://c/', 'ws://a/'],
+    );
   });
 });
 
