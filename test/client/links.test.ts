@@ -1,11 +1,11 @@
 // How the client opens links, comes back after each kind of end, moves, and hears of its page.
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import { publication, Stage, welcomeFrame, type PlayedLink } from './stage.ts';
+import { test } from 'node:test';
+import { inEachForm, publication, Stage, welcomeFrame, type PlayedLink } from './stage.ts';
 
 const at = (offset: number, epoch = 'e1') => ({ epoch, offset });
 
-describe('a first link', () => {
+inEachForm('a first link', (Stage) => {
   test('begins with a hello that names the instance, and nothing is sent before the welcome', () => {
     const stage = new Stage({ token: 't1' });
     stage.client.publish('a', 1).catch(() => {});
@@ -49,7 +49,7 @@ describe('a first link', () => {
   });
 });
 
-describe('after a break', () => {
+inEachForm('after a break', (Stage) => {
   test('the hello names the session and the positions, and the link number grows', () => {
     const stage = Stage.open(['a']);
     stage.link.say(publication('a', 1), publication('a', 2));
@@ -138,7 +138,7 @@ describe('after a break', () => {
   });
 });
 
-describe('several addresses', () => {
+inEachForm('several addresses', (Stage) => {
   test('that failed or send clients away are avoided for a while, as long as there are others', () => {
     const stage = new Stage({ url: ['ws://a/', 'ws://b/', 'ws://c/'] });
     const first = stage.link.url;
@@ -173,7 +173,7 @@ describe('several addresses', () => {
   });
 });
 
-describe('a silent link', () => {
+inEachForm('a silent link', (Stage) => {
   test('is asked after pingMs, and given up after deadMs', () => {
     const stage = Stage.open();
     stage.clock.advance(29_999);
@@ -206,7 +206,7 @@ describe('a silent link', () => {
   });
 });
 
-describe('being shown the way', () => {
+inEachForm('being shown the way', (Stage) => {
   const shown = { type: 'move', url: 'ws://b/evenkeel', ticket: '', withinMs: 10_000 } as const;
 
   test('a move before any welcome is followed at once, and the link of the gateway is given up', () => {
@@ -237,7 +237,7 @@ describe('being shown the way', () => {
   });
 });
 
-describe('moving', () => {
+inEachForm('moving', (Stage) => {
   const move = { type: 'move', url: 'ws://b/evenkeel', ticket: 'k1', withinMs: 20_000 } as const;
 
   test('opens the new link with the ticket, sends there after its welcome, and closes the old one when every topic is answered', () => {
@@ -320,7 +320,7 @@ describe('moving', () => {
   });
 });
 
-describe('a server that changes behind the socket', () => {
+inEachForm('a server that changes behind the socket', (Stage) => {
   test('gets a hello on the same socket, and everything is asked and sent anew there', () => {
     const stage = Stage.open(['a']);
     stage.client.publish('a', 1).catch(() => {});
@@ -341,7 +341,7 @@ describe('a server that changes behind the socket', () => {
   });
 });
 
-describe('the page', () => {
+inEachForm('the page', (Stage) => {
   test('offline: attempts are few and not counted; online: at once', () => {
     const stage = Stage.open([], { random: { next: () => 0.999 } });
     stage.page('offline');
