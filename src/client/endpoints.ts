@@ -37,4 +37,5 @@ export class Endpoints {
   }
 }
 
-const hostOf = (url: string): string => url.split(/[/?#]/)[2];
+/** As a URL, as links are named by what theirs became: a port that goes without saying is dropped. Relative ones are all of one host. */
+const hostOf = (url: string): string => new URL(url, 'ws:x').host;

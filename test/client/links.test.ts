@@ -1,6 +1,7 @@
 // How the client opens links, comes back after each kind of end, moves, and hears of its page.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { seeded } from '../../src/core/random.ts';
 import { inEachForm, publication, Stage, welcomeFrame, type PlayedLink } from './stage.ts';
 
 const at = (offset: number, epoch = 'e1') => ({ epoch, offset });
@@ -152,6 +153,16 @@ inEachForm('several addresses', (Stage) => {
     stage.link.break();
     stage.nextLink();
     assert.equal(stage.link.url, second, 'the one that did answer');
+  });
+
+  test('are known again however they are spelled', () => {
+    for (let seed = 0; seed < 8; seed++) {
+      const stage = new Stage({ url: ['https://A:443', 'wss://b:443/'], random: seeded(seed) });
+      const [first] = stage.links;
+      first.break();
+      stage.nextLink();
+      assert.notEqual(stage.link.url, first.url);
+    }
   });
 
   test('are picked from by a function as it likes, among those that neither failed nor send clients away', () => {

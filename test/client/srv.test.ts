@@ -56,7 +56,7 @@ describe('a name', () => {
     return { clock, url: srvUrl(NAME, { resolver: resolverAt(dnsServer.port), clock, random: seeded(1), ...options }) };
   };
 
-  test('gives addresses by priority, spelled as the client knows them again', async () => {
+  test('gives addresses by priority', async () => {
     tell([20, 'b.test', 8080], [10, 'a.test', 443], [30, 'c.test', 80]);
     assert.deepEqual(await urlsOf(played().url), ['wss://a.test/evenkeel', 'wss://b.test:8080/evenkeel', 'wss://c.test:80/evenkeel']);
     assert.deepEqual(await urlsOf(played({ tls: false, path: '/live?v=1' }).url), [

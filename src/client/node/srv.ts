@@ -76,7 +76,6 @@ export function srvUrl(name: string, options: SrvOptions = {}): (pick: PickUrl) 
   };
   return async (pick) => {
     if (!(clock.now() < knownUntil)) await (asking ??= ask());
-    // As the client spells it when the link has ended, without a port that goes without saying: so it is known again.
     const urls = inSrvOrder(known, random).map((target) => new URL(path, urlOf(target)).href);
     return pick(urls, first);
   };
