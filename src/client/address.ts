@@ -1,5 +1,5 @@
 // From what the application gave as `url` and `token` to the address of one link. Works at once where nothing has to be waited for.
-import type { ClientSettings, Endpoint } from './options.ts';
+import type { ClientSettings, Endpoint, PickUrl } from './options.ts';
 
 export interface Located {
   readonly url: string;
@@ -10,7 +10,7 @@ export interface Located {
 export function locate(
   { url, token, clock }: Pick<ClientSettings, 'url' | 'token' | 'clock'>,
   at: string | undefined,
-  pick: (urls: readonly string[]) => string,
+  pick: PickUrl,
   tell: { readonly found: (located: Located) => void; readonly failed: (error: unknown) => void },
 ): void {
   const found = ([endpoint, fallback]: readonly [Endpoint, string | undefined]): void => {
@@ -18,7 +18,7 @@ export function locate(
     tell.found({ url, token });
   };
   try {
-    const endpoint = at ?? (typeof url === 'function' ? url() : pick([url].flat()));
+    const endpoint = at ?? (typeof url === 'function' ? url(pick) : pick([url].flat()));
     const shown = typeof token === 'function' ? token() : token;
     if (endpoint instanceof Promise || shown instanceof Promise) {
       Promise.all([endpoint, shown]).then(found).catch(tell.failed);

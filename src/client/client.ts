@@ -199,7 +199,7 @@ export class Client {
     wire.number = number;
     wire.ticket = ticket;
     this.#wires.set(number, wire);
-    locate(settings, at ?? (slot ? this.#lastUrl : undefined), (urls) => this.#endpoints.pick(urls, clock.now(), settings.random), {
+    locate(settings, at ?? (slot ? this.#lastUrl : undefined), (urls, random = settings.random) => this.#endpoints.pick(urls, clock.now(), random), {
       found: ({ url, token }) => {
         this.#lastUrl = url;
         wire.token = token;

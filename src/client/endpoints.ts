@@ -29,7 +29,7 @@ export class Endpoints {
     for (const [host, { until }] of this.#avoided) if (until <= now) this.#avoided.delete(host);
     const cost = (url: string): number => {
       const avoided = this.#avoided.get(hostOf(url));
-      return avoided ? avoided.until + (avoided.reason === 'failed' ? 1e9 : 0) : -Infinity;
+      return avoided ? avoided.until + (avoided.reason === 'failed' ? 1e9 : 0) : 0;
     };
     const least = Math.min(...urls.map(cost));
     const good = urls.filter((url) => cost(url) === least);
@@ -37,4 +37,5 @@ export class Endpoints {
   }
 }
 
-const hostOf = (url: string): string => url.split(/[/?#]/)[2];
+/** As a URL, as links are named by what theirs became: a port that goes without saying is dropped. Relative ones are all of one host. */
+const hostOf = (url: string): string => new URL(url, 'ws:x').host;

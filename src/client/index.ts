@@ -13,7 +13,7 @@ export { ClientError, type ClientErrorCode } from './errors.ts';
 export type { Client, SubscribeOptions } from './client.ts';
 export type { ClientState } from './lifecycle.ts';
 export type { Link, LinkEnd, LinkEvents, LinkFactory } from './link.ts';
-export type { ClientOptions, Endpoint } from './options.ts';
+export type { ClientOptions, Endpoint, PickUrl } from './options.ts';
 export type { Reply } from './requests.ts';
 export type { Gap, Message, Subscription, SubscriptionState } from './streams.ts';
 export type { Identity, Lost, Undecided } from './told.ts';

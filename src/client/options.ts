@@ -12,9 +12,12 @@ type MaybePromise<T> = T | Promise<T>;
 /** An address (`ws:`, `wss:`, `http:`, `https:`, or relative to the page), and a token that goes with it. */
 export type Endpoint = string | { readonly url: string; readonly token?: string | undefined };
 
+/** One of them, by lot or as `random` says, but none that failed or sends its clients away while there are others. */
+export type PickUrl = (urls: readonly string[], random?: Random) => string;
+
 export interface ClientOptions {
-  /** One address, several (one is chosen by lot, those that failed or drain are avoided), or a function that is asked before each attempt. */
-  readonly url: string | readonly string[] | (() => MaybePromise<Endpoint>);
+  /** One address, several (one is picked by lot, those that failed or drain are avoided), or a function that is asked before each attempt. */
+  readonly url: string | readonly string[] | ((pick: PickUrl) => MaybePromise<Endpoint>);
   /** What the application's `authenticate` gets. A function is asked before each link. */
   readonly token?: string | (() => MaybePromise<string>) | undefined;
   readonly codec?: ClientCodec | undefined;

@@ -11,7 +11,7 @@ import { seeded } from '../../src/core/random.ts';
 import type { PageEvent } from '../../src/host/browser.ts';
 import type { Position } from '../../src/protocol/frames.ts';
 import { ModelFleet, type Mistakes } from './model.ts';
-import { plainCodec } from './stage.ts';
+import { forms, type Form } from './stage.ts';
 
 const topics = ['a', 'b'];
 
@@ -56,6 +56,11 @@ interface Said {
   fate: string;
 }
 
+interface Around {
+  readonly form?: Form;
+  readonly mistakes?: Mistakes;
+}
+
 class Trial {
   readonly clock = new VirtualClock();
   readonly fleet: ModelFleet;
@@ -67,14 +72,14 @@ class Trial {
   #page!: (event: PageEvent) => void;
   #values = 0;
 
-  constructor(seed: number, mistakes: Mistakes) {
+  constructor(seed: number, around: Around) {
     const random = seeded(seed);
-    this.fleet = new ModelFleet(this.clock, random, mistakes);
+    this.fleet = new ModelFleet(this.clock, random, around);
     const page = (tell: (event: PageEvent) => void) => {
       this.#page = tell;
       return { stop: () => {} };
     };
-    this.client = new Client(settle({ url: 'ws://fleet/', clock: this.clock, random, instance: 'i', page }, plainCodec, this.fleet.open));
+    this.client = new Client(settle({ url: 'ws://fleet/', clock: this.clock, random, instance: 'i', page }, this.fleet.form.client, this.fleet.open));
     this.client.onLost(() => this.lost++);
     for (const topic of topics) {
       const heard = this.heard.get(topic) ?? [];
@@ -188,10 +193,10 @@ function judge({ client, fleet, heard, said, replies, lost }: Trial, isKept: boo
   if (isKept) assert.equal(lost, 0);
 }
 
-async function holds(acts: fc.Arbitrary<Act>[], isKept: boolean, { mistakes = {}, numRuns = 100 }: { mistakes?: Mistakes; numRuns?: number } = {}) {
+async function holds(acts: fc.Arbitrary<Act>[], isKept: boolean, { numRuns = 100, ...around }: Around & { numRuns?: number } = {}) {
   const seed = process.env.EVENKEEL_SEED;
   const property = fc.asyncProperty(schedules(acts), async (schedule) => {
-    const trial = new Trial(schedule.seed, mistakes);
+    const trial = new Trial(schedule.seed, around);
     await trial.run(schedule);
     judge(trial, isKept);
   });
@@ -199,9 +204,13 @@ async function holds(acts: fc.Arbitrary<Act>[], isKept: boolean, { mistakes = {}
 }
 
 describe('random histories', () => {
-  test('of breaks, silences, moves and changes of server lose nothing, repeat nothing, reorder nothing', () => holds(kept, true));
-  test('in which the fleet loses entries, history and sessions tell what is lost, and nothing else is', () => holds(beyond, false));
+  for (const form of forms) {
+    test(`of breaks, silences, moves and changes of server lose nothing, repeat nothing, reorder nothing, in ${form.name}`, () => holds(kept, true, { form }));
+    test(`in which the fleet loses entries, history and sessions tell what is lost, and nothing else is, in ${form.name}`, () =>
+      holds(beyond, false, { form }));
+  }
 
+  // About the judge, who reads no messages.
   for (const mistakes of [{ takesTwice: true }, { skips: true }, { forgets: true }]) {
     test(`with a planted mistake (${Object.keys(mistakes)[0]}) are found wrong`, async () => {
       await assert.rejects(holds(kept, true, { mistakes, numRuns: 300 }), /Property failed/);

@@ -1,11 +1,12 @@
 // How the client opens links, comes back after each kind of end, moves, and hears of its page.
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import { publication, Stage, welcomeFrame, type PlayedLink } from './stage.ts';
+import { test } from 'node:test';
+import { seeded } from '../../src/core/random.ts';
+import { inEachForm, publication, Stage, welcomeFrame, type PlayedLink } from './stage.ts';
 
 const at = (offset: number, epoch = 'e1') => ({ epoch, offset });
 
-describe('a first link', () => {
+inEachForm('a first link', (Stage) => {
   test('begins with a hello that names the instance, and nothing is sent before the welcome', () => {
     const stage = new Stage({ token: 't1' });
     stage.client.publish('a', 1).catch(() => {});
@@ -49,7 +50,7 @@ describe('a first link', () => {
   });
 });
 
-describe('after a break', () => {
+inEachForm('after a break', (Stage) => {
   test('the hello names the session and the positions, and the link number grows', () => {
     const stage = Stage.open(['a']);
     stage.link.say(publication('a', 1), publication('a', 2));
@@ -127,7 +128,19 @@ describe('after a break', () => {
     });
   }
 
-  test('of several addresses those that failed or send clients away are avoided for a while, as long as there are others', () => {
+  test('gives up after the time that was set', () => {
+    const stage = new Stage({ giveUpAfterMs: 20_000 });
+    while (stage.client.state.kind !== 'closed') {
+      stage.link.break();
+      if (stage.client.state.kind === 'waiting') stage.nextLink();
+    }
+    assert.equal(stage.client.state.code, 0);
+    assert.ok(stage.clock.now() <= 20_000 && stage.clock.now() > 5_000);
+  });
+});
+
+inEachForm('several addresses', (Stage) => {
+  test('that failed or send clients away are avoided for a while, as long as there are others', () => {
     const stage = new Stage({ url: ['ws://a/', 'ws://b/', 'ws://c/'] });
     const first = stage.link.url;
     stage.link.break();
@@ -142,18 +155,36 @@ describe('after a break', () => {
     assert.equal(stage.link.url, second, 'the one that did answer');
   });
 
-  test('gives up after the time that was set', () => {
-    const stage = new Stage({ giveUpAfterMs: 20_000 });
-    while (stage.client.state.kind !== 'closed') {
-      stage.link.break();
-      if (stage.client.state.kind === 'waiting') stage.nextLink();
+  test('are known again however they are spelled', () => {
+    for (let seed = 0; seed < 8; seed++) {
+      const stage = new Stage({ url: ['https://A:443', 'wss://b:443/'], random: seeded(seed) });
+      const [first] = stage.links;
+      first.break();
+      stage.nextLink();
+      assert.notEqual(stage.link.url, first.url);
     }
-    assert.equal(stage.client.state.code, 0);
-    assert.ok(stage.clock.now() <= 20_000 && stage.clock.now() > 5_000);
+  });
+
+  test('are picked from by a function as it likes, among those that neither failed nor send clients away', () => {
+    const first = { next: () => 0 };
+    const stage = new Stage({ url: (pick) => pick(['ws://a/', 'ws://b/', 'ws://c/'], first) });
+    stage.link.break();
+    stage.nextLink();
+    stage.link.welcome();
+    stage.link.break(1012);
+    stage.nextLink();
+    stage.link.welcome();
+    stage.clock.advance(30_000);
+    stage.link.break(1013, '');
+    stage.nextLink();
+    assert.deepEqual(
+      stage.links.map(({ url }) => url),
+      ['ws://a/', 'ws://b/', 'ws://c/', 'ws://a/'],
+    );
   });
 });
 
-describe('a silent link', () => {
+inEachForm('a silent link', (Stage) => {
   test('is asked after pingMs, and given up after deadMs', () => {
     const stage = Stage.open();
     stage.clock.advance(29_999);
@@ -186,7 +217,7 @@ describe('a silent link', () => {
   });
 });
 
-describe('being shown the way', () => {
+inEachForm('being shown the way', (Stage) => {
   const shown = { type: 'move', url: 'ws://b/evenkeel', ticket: '', withinMs: 10_000 } as const;
 
   test('a move before any welcome is followed at once, and the link of the gateway is given up', () => {
@@ -217,7 +248,7 @@ describe('being shown the way', () => {
   });
 });
 
-describe('moving', () => {
+inEachForm('moving', (Stage) => {
   const move = { type: 'move', url: 'ws://b/evenkeel', ticket: 'k1', withinMs: 20_000 } as const;
 
   test('opens the new link with the ticket, sends there after its welcome, and closes the old one when every topic is answered', () => {
@@ -300,7 +331,7 @@ describe('moving', () => {
   });
 });
 
-describe('a server that changes behind the socket', () => {
+inEachForm('a server that changes behind the socket', (Stage) => {
   test('gets a hello on the same socket, and everything is asked and sent anew there', () => {
     const stage = Stage.open(['a']);
     stage.client.publish('a', 1).catch(() => {});
@@ -321,7 +352,7 @@ describe('a server that changes behind the socket', () => {
   });
 });
 
-describe('the page', () => {
+inEachForm('the page', (Stage) => {
   test('offline: attempts are few and not counted; online: at once', () => {
     const stage = Stage.open([], { random: { next: () => 0.999 } });
     stage.page('offline');

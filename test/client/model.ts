@@ -4,7 +4,7 @@ import type { Link, LinkEvents, LinkFactory } from '../../src/client/link.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import type { Random } from '../../src/core/random.ts';
 import type { ClientFrame, Payload, Position, ServerFrame, Start } from '../../src/protocol/frames.ts';
-import { plainCodec, welcomeFrame } from './stage.ts';
+import { json, welcomeFrame, type Form } from './stage.ts';
 
 interface Entry extends Position {
   readonly payload: Payload;
@@ -93,7 +93,7 @@ export class ModelLink implements Link {
   }
 
   send(data: string | Uint8Array): void {
-    this.#later('node', () => (plainCodec.decodeClient(data) ?? []).forEach((frame) => this.#take(frame)));
+    this.#later('node', () => (this.fleet.form.node.decodeClient(data) ?? []).forEach((frame) => this.#take(frame)));
   }
 
   close(): void {
@@ -116,7 +116,7 @@ export class ModelLink implements Link {
   }
 
   say(frame: ServerFrame): void {
-    this.#later('client', () => this.events.message(plainCodec.encode([frame])));
+    this.#later('client', () => this.events.message(this.fleet.form.node.encode([frame])));
   }
 
   /** Says what is new on its topics. */
@@ -228,6 +228,7 @@ export class ModelFleet {
   readonly clock: Clock;
   readonly random: Random;
   readonly mistakes: Mistakes;
+  readonly form: Form;
   readonly streams: Map<string, ModelStream> = new Map();
   readonly sessions: Map<string, ModelSession> = new Map();
   readonly links: ModelLink[] = [];
@@ -235,10 +236,11 @@ export class ModelFleet {
   expired = 0;
   handled = 0;
 
-  constructor(clock: Clock, random: Random, mistakes: Mistakes = {}) {
+  constructor(clock: Clock, random: Random, { form = json, mistakes = {} }: { readonly form?: Form; readonly mistakes?: Mistakes } = {}) {
     this.clock = clock;
     this.random = random;
     this.mistakes = mistakes;
+    this.form = form;
   }
 
   readonly open: LinkFactory = (_url, _protocol, events) => {

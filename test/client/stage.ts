@@ -1,29 +1,44 @@
 // A client on a virtual clock, whose links are played by the test: what it sends is kept, what it hears is said by hand.
 import assert from 'node:assert/strict';
+import { describe } from 'node:test';
 import { Client } from '../../src/client/client.ts';
+import { compactJsonCodec, type ClientCodec } from '../../src/client/json.ts';
 import type { Link, LinkEvents, LinkFactory } from '../../src/client/link.ts';
 import { settle, type ClientOptions } from '../../src/client/options.ts';
+import { protoCodec } from '../../src/client/proto.ts';
 import { VirtualClock } from '../../src/core/clock.ts';
 import { seeded } from '../../src/core/random.ts';
 import type { PageEvent } from '../../src/host/browser.ts';
 import type { ClientFrame, Codec, ServerFrame } from '../../src/protocol/frames.ts';
+import { jsonCodec } from '../../src/protocol/json.ts';
 
-/** Frames pass as they are, so that these tests are about the client alone. */
-export const plainCodec: Codec = {
-  subprotocol: 'test',
-  binary: false,
-  encode: (frames) => JSON.stringify(frames, (_, value: unknown) => (value instanceof Uint8Array ? { raw: [...value] } : value)),
-  decodeClient: (message) => parse(message) as ClientFrame[] | null,
-  decodeServer: (message) => parse(message) as ServerFrame[] | null,
-};
-
-function parse(message: string | Uint8Array): unknown {
-  try {
-    return JSON.parse(String(message), (_, value: { raw?: number[] }) => (Array.isArray(value?.raw) ? Uint8Array.from(value.raw) : value));
-  } catch {
-    return null;
-  }
+/** One of the two forms on the wire, as each end has it. */
+export interface Form {
+  readonly name: string;
+  readonly client: ClientCodec;
+  readonly node: Codec;
 }
+
+export const json: Form = { name: 'JSON', client: compactJsonCodec, node: jsonCodec };
+export const protobuf: Form = { name: 'protobuf', client: protoCodec, node: protoCodec };
+export const forms: readonly Form[] = [json, protobuf];
+
+/** A stage whose ends speak this form. */
+export function formed(form: Form): typeof Stage {
+  return class extends Stage {
+    protected override get form(): Form {
+      return form;
+    }
+  };
+}
+
+/** A suite that runs once in each form, with a stage that speaks it. */
+export function inEachForm(name: string, suite: (stage: typeof Stage) => void): void {
+  for (const form of forms) describe(`${name}, in ${form.name}`, () => suite(formed(form)));
+}
+
+/** Without members that are undefined: not every form tells them from those that are not there. */
+const bare = <T>(frame: T): T => Object.fromEntries(Object.entries(frame as object).filter(([, value]) => value !== undefined)) as T;
 
 type Welcome = Extract<ServerFrame, { readonly type: 'welcome' }>;
 
@@ -48,16 +63,18 @@ export class PlayedLink implements Link {
   readonly events: LinkEvents;
   /** The code with which the client closed it. */
   closed: number | null = null;
+  readonly #codec: Codec;
   #frames: ClientFrame[] = [];
 
-  constructor(url: string, events: LinkEvents) {
+  constructor(url: string, events: LinkEvents, codec: Codec) {
     this.url = url;
     this.events = events;
+    this.#codec = codec;
   }
 
   send(data: string | Uint8Array): void {
     assert.equal(this.closed, null, 'sent on a closed link');
-    this.#frames.push(...(plainCodec.decodeClient(data) ?? assert.fail('not a message')));
+    this.#frames.push(...(this.#codec.decodeClient(data)?.map(bare) ?? assert.fail('not a message')));
   }
 
   close(code: number): void {
@@ -70,7 +87,7 @@ export class PlayedLink implements Link {
   }
 
   say(...frames: ServerFrame[]): void {
-    this.events.message(plainCodec.encode(frames));
+    this.events.message(this.#codec.encode(frames));
   }
 
   /** Opens, hears the hello and answers it. */
@@ -96,7 +113,7 @@ export class Stage {
 
   constructor(options: Partial<ClientOptions> = {}) {
     const links: LinkFactory = (url, _, events) => {
-      const link = new PlayedLink(url, events);
+      const link = new PlayedLink(url, events, this.form.node);
       this.links.push(link);
       return link;
     };
@@ -105,8 +122,12 @@ export class Stage {
       return { stop: () => {} };
     };
     const given: ClientOptions = { url: 'ws://a/evenkeel', clock: this.clock, random: seeded(1), instance: 'i1', page, ...options };
-    this.client = new Client(settle(given, plainCodec, links));
+    this.client = new Client(settle(given, this.form.client, links));
     this.clock.advance(0);
+  }
+
+  protected get form(): Form {
+    return json;
   }
 
   /** The newest link. */
@@ -128,7 +149,7 @@ export class Stage {
 
   /** A client that is connected and follows these topics from offset 0 on. */
   static open(topics: readonly string[] = [], options: Partial<ClientOptions> = {}): Stage {
-    const stage = new Stage(options);
+    const stage = new this(options);
     stage.link.welcome();
     for (const topic of topics) {
       stage.client.subscribe(topic);

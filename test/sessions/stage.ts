@@ -1,6 +1,7 @@
 // Nodes with sessions on one virtual clock and one store, and clients that are played frame by frame: what the node says is
 // kept, what it is told is said by hand.
 import assert from 'node:assert/strict';
+import { describe } from 'node:test';
 import { VirtualClock } from '../../src/core/clock.ts';
 import { EvenkeelError } from '../../src/core/errors.ts';
 import type { Log } from '../../src/core/log.ts';
@@ -10,6 +11,7 @@ import type { Streams } from '../../src/engine/streams.ts';
 import { SessionTally } from '../../src/node/session-tally.ts';
 import type { ClientFrame, Codec, ServerFrame } from '../../src/protocol/frames.ts';
 import { jsonCodec } from '../../src/protocol/json.ts';
+import { protoCodec } from '../../src/protocol/proto.ts';
 import { readSessionsOptions, type SessionsOptions } from '../../src/server/sessions/options.ts';
 import type { SessionLink } from '../../src/server/sessions/link.ts';
 import type { Session } from '../../src/server/sessions/session.ts';
@@ -181,6 +183,18 @@ export class Stage {
     const [welcome] = link.of('welcome');
     assert.ok(welcome !== undefined, `not welcomed: ${JSON.stringify(link.closed)}`);
     return Object.assign(link, { welcome });
+  }
+}
+
+/** A suite that runs once in each form on the wire, with a stage whose clients speak it. */
+export function inEachForm(name: string, suite: (stage: new () => Stage) => void): void {
+  for (const codec of [jsonCodec, protoCodec]) {
+    class FormedStage extends Stage {
+      constructor() {
+        super(codec);
+      }
+    }
+    describe(`${name}, with ${codec.subprotocol}`, () => suite(FormedStage));
   }
 }
 

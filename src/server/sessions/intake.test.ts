@@ -1,11 +1,11 @@
 // When a client is not read: it sent more than it may, much is under way for it, or it does not read what it is told.
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import { codeOf, fromNow, publish, Stage, type PlayedNode } from '../../../test/sessions/stage.ts';
+import { test } from 'node:test';
+import { codeOf, fromNow, inEachForm, publish, type Stage, type PlayedNode } from '../../../test/sessions/stage.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
 import type { ClientFrame } from '../../protocol/frames.ts';
 
-describe('a client that sends too much', () => {
+inEachForm('a client that sends too much', (Stage) => {
   const flood = (count: number): ClientFrame[] => Array.from({ length: count }, (_, i) => publish('t', i + 1));
 
   test('beyond framesPerS it is not read until its allowance is back', async () => {
@@ -34,7 +34,7 @@ describe('a client that sends too much', () => {
   test('empty messages count too', async () => {
     const stage = new Stage();
     const link = await stage.open(stage.node('a', { framesPerS: 10 }));
-    for (let i = 0; i < 100; i++) link.session.receive('[]');
+    for (let i = 0; i < 100; i++) link.say();
     assert.ok(link.held);
   });
 
@@ -71,7 +71,7 @@ describe('a client that sends too much', () => {
   });
 });
 
-describe('a client that does not read', () => {
+inEachForm('a client that does not read', (Stage) => {
   const big = { json: JSON.stringify('x'.repeat(500)) };
   const fill = async (node: PlayedNode, stage: Stage, count: number): Promise<void> => {
     for (let i = 0; i < count; i++) await node.sessions.hub.publish('topic/t', big);

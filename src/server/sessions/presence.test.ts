@@ -1,7 +1,7 @@
 // Who is on a topic: entered with a subscription, there through every move, gone when they say so or when their time is over.
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import { fromNow, Stage, unreachable, type PlayedLink } from '../../../test/sessions/stage.ts';
+import { test } from 'node:test';
+import { fromNow, inEachForm, type Stage, unreachable, type PlayedLink } from '../../../test/sessions/stage.ts';
 import { memoryEngine } from '../../engine/memory.ts';
 import type { ClientFrame } from '../../protocol/frames.ts';
 
@@ -20,7 +20,7 @@ async function present(stage: Stage, link: PlayedLink, topic: string): Promise<s
   return link.of('present').flatMap(({ members }) => members.map(({ client }) => client));
 }
 
-describe('presence', () => {
+inEachForm('presence', (Stage) => {
   test('is told as it comes and goes: with unsubscribe, with a close of 1000, and without a word after presenceMs', async () => {
     const stage = new Stage();
     const [a, b] = [stage.node('a', { presenceMs: 6_000 }), stage.node('b', { presenceMs: 6_000 })];
@@ -129,19 +129,21 @@ describe('presence', () => {
   });
 });
 
-test('presence is answered when the engine is back: an empty list would say that nobody is there', async () => {
-  const stage = new Stage();
-  const node = stage.node('a', { presenceMs: 6_000 });
-  const link = await stage.open(node);
-  link.say(join('t'));
-  await stage.settle();
-  node.instead.present = unreachable;
-  assert.deepEqual(await present(stage, link, 't'), []);
-  assert.equal(link.of('present').length, 0);
-  delete node.instead.present;
-  await stage.settle(2_000);
-  assert.deepEqual(
-    link.of('present').map(({ members }) => members.map(({ client }) => client)),
-    [[link.welcome.client]],
-  );
+inEachForm('presence in bad times', (Stage) => {
+  test('presence is answered when the engine is back: an empty list would say that nobody is there', async () => {
+    const stage = new Stage();
+    const node = stage.node('a', { presenceMs: 6_000 });
+    const link = await stage.open(node);
+    link.say(join('t'));
+    await stage.settle();
+    node.instead.present = unreachable;
+    assert.deepEqual(await present(stage, link, 't'), []);
+    assert.equal(link.of('present').length, 0);
+    delete node.instead.present;
+    await stage.settle(2_000);
+    assert.deepEqual(
+      link.of('present').map(({ members }) => members.map(({ client }) => client)),
+      [[link.welcome.client]],
+    );
+  });
 });

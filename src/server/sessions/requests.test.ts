@@ -1,10 +1,8 @@
 // What becomes of a request: who answers it, with which code, and what happens when it is asked again.
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import { Stage, unreachable, type Of, type PlayedLink } from '../../../test/sessions/stage.ts';
+import { test } from 'node:test';
+import { inEachForm, type Stage, unreachable, type Of, type PlayedLink } from '../../../test/sessions/stage.ts';
 import type { ClientFrame } from '../../protocol/frames.ts';
-import { jsonCodec } from '../../protocol/json.ts';
-import { protoCodec } from '../../protocol/proto.ts';
 import { Refusal, type Handler } from './requests.ts';
 
 const ask = (number: number, method: string, more: { readonly json?: string; readonly again?: boolean; readonly settled?: number } = {}): ClientFrame => {
@@ -18,9 +16,9 @@ async function answer(stage: Stage, link: PlayedLink, frame: ClientFrame): Promi
   return link.of('reply')[0];
 }
 
-for (const codec of [jsonCodec, protoCodec]) {
-  test(`every outcome has its code with ${codec.subprotocol}`, async () => {
-    const stage = new Stage(codec);
+inEachForm('a request', (Stage) => {
+  test('is answered with the code of its outcome', async () => {
+    const stage = new Stage();
     const node = stage.node('a', { messageBytes: 100 });
     const link = await stage.open(node);
     const handlers: Record<string, Handler> = {
@@ -65,9 +63,9 @@ for (const codec of [jsonCodec, protoCodec]) {
     assert.equal((await answer(stage, link, ask(20, 'data', { json: `"${'x'.repeat(99)}"` }))).code, 413);
     assert.throws(() => node.sessions.requests.handle('data', () => 1), { code: 'EVENKEEL_BAD_OPTION' });
   });
-}
+});
 
-describe('a request that is sent again', () => {
+inEachForm('a request that is sent again', (Stage) => {
   test('on another node gets the stored reply, and only one that was not stored runs again', async () => {
     const stage = new Stage();
     const nodes = [stage.node('a'), stage.node('b')];

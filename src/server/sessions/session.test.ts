@@ -1,101 +1,98 @@
 // One link of a session: what may be said when, in which order it takes effect, what is refused and how, and what holds a client
 // that sends too much or reads too little.
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import { codeOf, fromNow, hello, publish, Stage, unreachable } from '../../../test/sessions/stage.ts';
+import { test } from 'node:test';
+import { codeOf, fromNow, hello, inEachForm, publish, Stage, unreachable } from '../../../test/sessions/stage.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
 import type { ClientFrame, Payload } from '../../protocol/frames.ts';
-import { jsonCodec } from '../../protocol/json.ts';
 import { protoCodec } from '../../protocol/proto.ts';
 
-for (const codec of [jsonCodec, protoCodec]) {
-  describe(`a link with ${codec.subprotocol}`, () => {
-    test('nothing may come before hello, hello comes once, and what is no message of the protocol ends the link', async () => {
-      const stage = new Stage(codec);
-      const node = stage.node('a');
-      const early = node.link();
-      early.say({ type: 'ping', at: 1 });
-      assert.equal(codeOf(early), CloseCode.badFrame);
-      const twice = await stage.open(node);
-      twice.say(hello({ link: 2 }));
-      assert.equal(codeOf(twice), CloseCode.badFrame);
-      const garbage = await stage.open(node);
-      garbage.session.receive(codec.binary ? Uint8Array.of(0xff) : '{');
-      assert.equal(codeOf(garbage), CloseCode.badFrame);
-    });
-
-    test('what can be answered at once is answered as soon as all that came with it was heard; what takes longer, later', async () => {
-      const stage = new Stage(codec);
-      const node = stage.node('a');
-      const link = await stage.open(node);
-      link.heard();
-      link.session.isHearing = true;
-      link.say({ type: 'ping', at: 1 });
-      link.say({ type: 'ping', at: 2 }, publish('t', 1));
-      assert.deepEqual(link.heard(), []);
-      link.session.allHeard();
-      assert.deepEqual(link.heard(), [
-        { type: 'pong', at: 1 },
-        { type: 'pong', at: 2 },
-      ]);
-      await stage.settle();
-      assert.deepEqual(link.heard(), [{ type: 'ack', topic: 't', number: 1 }]);
-    });
-
-    test('without a hello it ends after ten seconds; a ping is answered at once', async () => {
-      const stage = new Stage(codec);
-      const node = stage.node('a');
-      const silent = node.link();
-      const open = await stage.open(node);
-      await stage.settle(10_000);
-      assert.equal(silent.closed, null);
-      await stage.settle(1_000);
-      assert.equal(codeOf(silent), CloseCode.timeout);
-      open.say({ type: 'ping', at: 7 }, { type: 'pong', at: 8 });
-      await stage.settle();
-      assert.deepEqual(open.heard(), [{ type: 'pong', at: 7 }]);
-    });
-
-    test('what is published comes back in order with offsets, acknowledged once for all that came together', async () => {
-      const stage = new Stage(codec);
-      const link = await stage.open(stage.node('a'));
-      link.say(fromNow('t'), publish('t', 1), publish('t', 2));
-      link.say(publish('u', 1), publish('t', 3));
-      await stage.settle();
-      const frames = link.heard();
-      assert.deepEqual(
-        frames.flatMap((frame) => (frame.type === 'publication' ? [[frame.offset, frame.payload]] : [])),
-        [1, 2, 3].map((n) => [n, { json: String(n) }]),
-      );
-      assert.deepEqual(
-        frames.filter(({ type }) => type === 'ack'),
-        [
-          { type: 'ack', topic: 't', number: 3 },
-          { type: 'ack', topic: 'u', number: 1 },
-        ],
-      );
-    });
-
-    test('numbers that begin at 0, or ranges that end before they begin, are malformed', async () => {
-      const bad: ClientFrame[] = [
-        publish('t', 0),
-        { type: 'lost', topic: 't', from: 0, to: 3 },
-        { type: 'lost', topic: 't', from: 3, to: 2 },
-        { type: 'request', number: 0, settled: 0, method: 'm', payload: { json: '1' } },
-      ];
-      const stage = new Stage(codec);
-      const node = stage.node('a');
-      for (const frame of bad) {
-        const link = await stage.open(node);
-        link.say(frame);
-        await stage.settle();
-        assert.equal(codeOf(link), CloseCode.badFrame, JSON.stringify(frame));
-      }
-    });
+inEachForm('a link', (Stage) => {
+  test('nothing may come before hello, hello comes once, and what is no message of the protocol ends the link', async () => {
+    const stage = new Stage();
+    const node = stage.node('a');
+    const early = node.link();
+    early.say({ type: 'ping', at: 1 });
+    assert.equal(codeOf(early), CloseCode.badFrame);
+    const twice = await stage.open(node);
+    twice.say(hello({ link: 2 }));
+    assert.equal(codeOf(twice), CloseCode.badFrame);
+    const garbage = await stage.open(node);
+    garbage.session.receive(stage.codec.binary ? Uint8Array.of(0xff) : '{');
+    assert.equal(codeOf(garbage), CloseCode.badFrame);
   });
-}
 
-describe('numbers', () => {
+  test('what can be answered at once is answered as soon as all that came with it was heard; what takes longer, later', async () => {
+    const stage = new Stage();
+    const node = stage.node('a');
+    const link = await stage.open(node);
+    link.heard();
+    link.session.isHearing = true;
+    link.say({ type: 'ping', at: 1 });
+    link.say({ type: 'ping', at: 2 }, publish('t', 1));
+    assert.deepEqual(link.heard(), []);
+    link.session.allHeard();
+    assert.deepEqual(link.heard(), [
+      { type: 'pong', at: 1 },
+      { type: 'pong', at: 2 },
+    ]);
+    await stage.settle();
+    assert.deepEqual(link.heard(), [{ type: 'ack', topic: 't', number: 1 }]);
+  });
+
+  test('without a hello it ends after ten seconds; a ping is answered at once', async () => {
+    const stage = new Stage();
+    const node = stage.node('a');
+    const silent = node.link();
+    const open = await stage.open(node);
+    await stage.settle(10_000);
+    assert.equal(silent.closed, null);
+    await stage.settle(1_000);
+    assert.equal(codeOf(silent), CloseCode.timeout);
+    open.say({ type: 'ping', at: 7 }, { type: 'pong', at: 8 });
+    await stage.settle();
+    assert.deepEqual(open.heard(), [{ type: 'pong', at: 7 }]);
+  });
+
+  test('what is published comes back in order with offsets, acknowledged once for all that came together', async () => {
+    const stage = new Stage();
+    const link = await stage.open(stage.node('a'));
+    link.say(fromNow('t'), publish('t', 1), publish('t', 2));
+    link.say(publish('u', 1), publish('t', 3));
+    await stage.settle();
+    const frames = link.heard();
+    assert.deepEqual(
+      frames.flatMap((frame) => (frame.type === 'publication' ? [[frame.offset, frame.payload]] : [])),
+      [1, 2, 3].map((n) => [n, { json: String(n) }]),
+    );
+    assert.deepEqual(
+      frames.filter(({ type }) => type === 'ack'),
+      [
+        { type: 'ack', topic: 't', number: 3 },
+        { type: 'ack', topic: 'u', number: 1 },
+      ],
+    );
+  });
+
+  test('numbers that begin at 0, or ranges that end before they begin, are malformed', async () => {
+    const bad: ClientFrame[] = [
+      publish('t', 0),
+      { type: 'lost', topic: 't', from: 0, to: 3 },
+      { type: 'lost', topic: 't', from: 3, to: 2 },
+      { type: 'request', number: 0, settled: 0, method: 'm', payload: { json: '1' } },
+    ];
+    const stage = new Stage();
+    const node = stage.node('a');
+    for (const frame of bad) {
+      const link = await stage.open(node);
+      link.say(frame);
+      await stage.settle();
+      assert.equal(codeOf(link), CloseCode.badFrame, JSON.stringify(frame));
+    }
+  });
+});
+
+inEachForm('numbers', (Stage) => {
   test('a hole is told once, what was on its way is dropped, and nothing is lost or reordered when it is sent again', async () => {
     const stage = new Stage();
     const link = await stage.open(stage.node('a'));
@@ -200,7 +197,7 @@ describe('numbers', () => {
   });
 });
 
-describe('what is refused', () => {
+inEachForm('what is refused', (Stage) => {
   test('a message that is too large, on a reserved topic or not allowed, and the next one goes on when the client has heard of it', async () => {
     const stage = new Stage();
     const node = stage.node('a', { messageBytes: 10, authorize: ({ action, topic }) => action !== 'publish' || topic !== 'closed' });
@@ -291,7 +288,7 @@ describe('what is refused', () => {
   });
 });
 
-describe('authorize', () => {
+inEachForm('authorize', (Stage) => {
   test('a slow answer keeps the order of what follows', async () => {
     const stage = new Stage();
     const node = stage.node('a', {

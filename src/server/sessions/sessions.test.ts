@@ -1,8 +1,19 @@
 // The sessions of nodes that share an engine: who gets which session at hello, what becomes of the link that had it, what is told
 // of the fleet, and what is left when all is over.
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import { codeOf, fromNow, hello, publish, SECRET, Stage, unreachable, type PlayedLink, type PlayedNode } from '../../../test/sessions/stage.ts';
+import { test } from 'node:test';
+import {
+  codeOf,
+  fromNow,
+  hello,
+  inEachForm,
+  publish,
+  SECRET,
+  type Stage,
+  unreachable,
+  type PlayedLink,
+  type PlayedNode,
+} from '../../../test/sessions/stage.ts';
 import { record } from '../../../test/engines/records.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
 import { signTicket } from './ticket.ts';
@@ -21,7 +32,7 @@ async function ticketOf(
   return move.ticket;
 }
 
-describe('hello', () => {
+inEachForm('hello', (Stage) => {
   test('makes a session, takes it up again with its numbers, and says so when it is over', async () => {
     const stage = new Stage();
     const node = stage.node('a', { resumeMs: 10_000 });
@@ -103,7 +114,7 @@ describe('hello', () => {
   });
 });
 
-describe('a hello in bad times', () => {
+inEachForm('a hello in bad times', (Stage) => {
   test('while the engine is away the client is told to come later', async () => {
     const stage = new Stage();
     const node = stage.node('a');
@@ -157,7 +168,7 @@ describe('a hello in bad times', () => {
   });
 });
 
-describe('a takeover', () => {
+inEachForm('a takeover', (Stage) => {
   for (const [where, other] of [
     ['on the same node', 'a'],
     ['on another node', 'b'],
@@ -204,7 +215,7 @@ describe('a takeover', () => {
   });
 });
 
-describe('a move', () => {
+inEachForm('a move', (Stage) => {
   test('gives a ticket that lets the session in once, at its target', async () => {
     const stage = new Stage();
     const [a, b, c] = [stage.node('a'), stage.node('b'), stage.node('c')];
@@ -257,58 +268,60 @@ describe('a move', () => {
   });
 });
 
-test('the spread is told with the welcome, and again when it changes by a quarter', async () => {
-  const stage = new Stage();
-  const node = stage.node('a', { framesPerS: 100_000 });
-  await node.engine.putMember(record('b', { admissionPerS: 1 }), 1e6);
-  await stage.settle(5_000);
-  const links = [await stage.open(node)];
-  for (let i = 1; i < 8; i++) links.push(await stage.open(node, { instance: `i${i + 1}` }));
-  const told = links[7].welcome.spreadMs;
-  assert.ok(told > links[0].welcome.spreadMs);
-  await stage.settle(2_000);
-  assert.deepEqual(links[0].of('spread'), [{ type: 'spread', ms: told }]);
-  assert.deepEqual(links[7].of('spread'), []);
-});
+inEachForm('a node', (Stage) => {
+  test('the spread is told with the welcome, and again when it changes by a quarter', async () => {
+    const stage = new Stage();
+    const node = stage.node('a', { framesPerS: 100_000 });
+    await node.engine.putMember(record('b', { admissionPerS: 1 }), 1e6);
+    await stage.settle(5_000);
+    const links = [await stage.open(node)];
+    for (let i = 1; i < 8; i++) links.push(await stage.open(node, { instance: `i${i + 1}` }));
+    const told = links[7].welcome.spreadMs;
+    assert.ok(told > links[0].welcome.spreadMs);
+    await stage.settle(2_000);
+    assert.deepEqual(links[0].of('spread'), [{ type: 'spread', ms: told }]);
+    assert.deepEqual(links[7].of('spread'), []);
+  });
 
-test('a thing said to everybody, or to a user, reaches each session once, also those that are between two links', async () => {
-  const stage = new Stage();
-  const node = stage.node('a', { authenticate: ({ token }) => ({ user: token }) });
-  const ann = await stage.open(node, { token: 'ann' });
-  const bob = await stage.open(node, { token: 'bob', instance: 'i2' });
-  await stage.settle();
-  // The hello's frames were dropped; positions begin at 0 of an epoch that the first publication names.
-  await node.sessions.hub.publish('all', { json: '1' });
-  await stage.settle();
-  const [heard] = ann.of('publication');
-  ann.break();
-  await node.sessions.hub.publish('user/ann', { json: '2' });
-  await node.sessions.hub.publish('all', { json: '3' });
-  await stage.settle();
-  assert.deepEqual(json(bob), [1, 3]);
-  const link = node.link();
-  link.say(hello({ token: 'ann', session: ann.welcome.session, link: 2, subscriptions: [{ topic: '@all', after: heard }] }));
-  await stage.settle();
-  assert.deepEqual(json(link), [3]);
-});
+  test('a thing said to everybody, or to a user, reaches each session once, also those that are between two links', async () => {
+    const stage = new Stage();
+    const node = stage.node('a', { authenticate: ({ token }) => ({ user: token }) });
+    const ann = await stage.open(node, { token: 'ann' });
+    const bob = await stage.open(node, { token: 'bob', instance: 'i2' });
+    await stage.settle();
+    // The hello's frames were dropped; positions begin at 0 of an epoch that the first publication names.
+    await node.sessions.hub.publish('all', { json: '1' });
+    await stage.settle();
+    const [heard] = ann.of('publication');
+    ann.break();
+    await node.sessions.hub.publish('user/ann', { json: '2' });
+    await node.sessions.hub.publish('all', { json: '3' });
+    await stage.settle();
+    assert.deepEqual(json(bob), [1, 3]);
+    const link = node.link();
+    link.say(hello({ token: 'ann', session: ann.welcome.session, link: 2, subscriptions: [{ topic: '@all', after: heard }] }));
+    await stage.settle();
+    assert.deepEqual(json(link), [3]);
+  });
 
-test('when all links are closed and the node stops nothing is left: no timers, tails or inboxes', async () => {
-  const stage = new Stage();
-  const node = stage.node('a');
-  const links = [await stage.open(node), await stage.open(node, { instance: 'i2' })];
-  for (const link of links) link.say({ type: 'subscribe', topic: 't', start: { history: 0 }, presence: true }, publish('t', 1));
-  await stage.settle(6_000);
-  for (const link of links) link.break();
-  await node.sessions.stop();
-  await stage.settle();
-  assert.deepEqual([node.sessions.count, node.sessions.hub.size, stage.clock.nextAt()], [0, 0, Infinity]);
-  assert.equal(stage.listeners, 0);
-});
+  test('when all links are closed and the node stops nothing is left: no timers, tails or inboxes', async () => {
+    const stage = new Stage();
+    const node = stage.node('a');
+    const links = [await stage.open(node), await stage.open(node, { instance: 'i2' })];
+    for (const link of links) link.say({ type: 'subscribe', topic: 't', start: { history: 0 }, presence: true }, publish('t', 1));
+    await stage.settle(6_000);
+    for (const link of links) link.break();
+    await node.sessions.stop();
+    await stage.settle();
+    assert.deepEqual([node.sessions.count, node.sessions.hub.size, stage.clock.nextAt()], [0, 0, Infinity]);
+    assert.equal(stage.listeners, 0);
+  });
 
-test('a node that stops before it began to listen listens no more', async () => {
-  const stage = new Stage();
-  const node = stage.node('a');
-  await node.sessions.stop();
-  await stage.settle();
-  assert.equal(stage.listeners, 0);
+  test('a node that stops before it began to listen listens no more', async () => {
+    const stage = new Stage();
+    const node = stage.node('a');
+    await node.sessions.stop();
+    await stage.settle();
+    assert.equal(stage.listeners, 0);
+  });
 });
