@@ -78,7 +78,7 @@ test('what is read for one client is seen by no other: where clients are slow, a
     }
   });
   const { port } = await stage(context, [upstream.port]);
-  const letters = [...'abcdef'];
+  const letters = ['a', 'b', 'c', 'd', 'e', 'f'];
   const sockets = letters.map((letter, n) => {
     const socket = net.connect(port, '127.0.0.1');
     context.after(() => socket.destroy());
