@@ -13,7 +13,8 @@ function judged(story: readonly string[], keeps: EngineKeeps = 'all', from = 0):
   judge.hear({ kind: 'followed', follower: 1, position: { epoch, offset } });
   for (const word of story) {
     if (word === 'gap') after++;
-    if (word === 'gap') judge.hear({ kind: 'gap', follower: 1, position: { epoch, offset: (offset += 10) } });
+    if (word === 'end') judge.hear({ kind: 'ended', follower: 1 });
+    else if (word === 'gap') judge.hear({ kind: 'gap', follower: 1, position: { epoch, offset: (offset += 10) } });
     else if (word === 'epoch') epoch += 'e';
     else if (word === 'skip') offset++;
     else if (word === 'back') offset--;
@@ -85,6 +86,8 @@ describe('after a gap', () => {
     assert.deepEqual(faults(verdict), none);
     assert.equal(verdict.unknownLists, 2);
     assert.deepEqual(faults(judged(['+a', 'x y', 'a', 'gap'])), { ...none, strayLists: 1 });
+    assert.deepEqual(faults(judged(['+a', 'a', 'a b', 'end'])), none, 'nor are they told of what follows who end');
+    assert.deepEqual(faults(judged(['+a', 'b', 'a', 'end'])), { ...none, strayLists: 1 });
     const judge = new PresenceJudge();
     const position = { epoch: 'e', offset: 5 };
     judge.hear({ kind: 'followed', follower: 1, position });

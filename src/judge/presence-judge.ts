@@ -14,6 +14,8 @@ export type PresenceEvent =
   | { readonly kind: 'followed'; readonly follower: number; readonly position: Place }
   | { readonly kind: 'told'; readonly follower: number; readonly position: Place; readonly client: string; readonly isHere: boolean }
   | { readonly kind: 'gap'; readonly follower: number; readonly position: Place }
+  /** It is told no more. */
+  | { readonly kind: 'ended'; readonly follower: number }
   /** An answer to who is there. `after`: how many joins, leaves and gaps it had been told when it asked. */
   | { readonly kind: 'listed'; readonly follower: number; readonly names: readonly string[]; readonly after: number };
 
@@ -22,7 +24,7 @@ export interface PresenceVerdict {
   readonly told: number;
   readonly gaps: number;
   readonly lists: number;
-  /** Lists that nobody can say anything of: a gap was told since they were asked for. */
+  /** Lists that nobody can say anything of: since they were asked for a gap was told, or the follower ended. */
   readonly unknownLists: number;
   /** Faults: lists that the joins and leaves do not lead to; */
   readonly strayLists: number;
@@ -45,6 +47,7 @@ interface Follower {
   position: Place;
   /** Joins, leaves and gaps. */
   told: number;
+  hasEnded: boolean;
   readonly stretches: Stretch[];
 }
 
@@ -66,6 +69,7 @@ export class PresenceJudge {
     if (follower === undefined) throw new RangeError(`follower ${event.follower} must follow before it is ${event.kind}`);
     if (event.kind === 'told') this.#tell(follower, event);
     else if (event.kind === 'listed') this.#list(follower, event);
+    else if (event.kind === 'ended') follower.hasEnded = true;
     else {
       this.#counts.gaps++;
       follower.told++;
@@ -79,9 +83,9 @@ export class PresenceJudge {
     const { unknownLists, ...counts } = this.#counts;
     let [stray, unknown] = [0, unknownLists];
     let firstFault = this.#firstFault;
-    for (const [name, { stretches }] of this.#followers) {
+    for (const [name, { stretches, hasEnded }] of this.#followers) {
       for (const [index, stretch] of stretches.entries()) {
-        const found = stretch.strays({ isOver: index < stretches.length - 1 });
+        const found = stretch.strays({ isOver: hasEnded || index < stretches.length - 1 });
         stray += found.stray;
         unknown += found.unknown;
         // What is missing now may only be on its way.
@@ -93,7 +97,7 @@ export class PresenceJudge {
 
   #follow({ follower, position }: PresenceEvent & { readonly kind: 'followed' }): void {
     if (this.#followers.has(follower)) throw new RangeError(`follower ${follower} must follow once`);
-    this.#followers.set(follower, { position, told: 0, stretches: [new Stretch(0, position.offset === 0 ? 'nobody' : 'unknown')] });
+    this.#followers.set(follower, { position, told: 0, hasEnded: false, stretches: [new Stretch(0, position.offset === 0 ? 'nobody' : 'unknown')] });
   }
 
   #tell(follower: Follower, event: PresenceEvent & { readonly kind: 'told' }): void {

@@ -48,7 +48,7 @@ export class Stretch {
     return true;
   }
 
-  /** `isOver`: a gap followed. The last lists may then be of a moment in it. */
+  /** `isOver`: a gap followed, or the end. The last lists may then be of a moment of which nothing was told. */
   strays({ isOver }: { readonly isOver: boolean }): Strays {
     const here = this.#atFirst();
     let at = 0;

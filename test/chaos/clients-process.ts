@@ -85,7 +85,7 @@ function start(order: ClientsOrder): void {
     witness.client.onUndecided(({ kind }) => trouble(`undecided ${kind}`));
     witness.client.onLost(() => trouble('lost by the client'));
     const asker = new Asker(witness.client, name, (event) => void heard.push(event));
-    const following = name % FOLLOWERS === 0 ? { follower: name, hear: (event: PresenceEvent) => void presence.push(event) } : null;
+    const following = name % FOLLOWERS === 0 ? { name, hear: (event: PresenceEvent) => void presence.push(event) } : null;
     const attendee = new Attendee(witness.client, `chaos/${run}/presence`, following);
     witnesses.push({ witness, asker, attendee, publishesOn: name % streams, underWay: 0, away: false });
   }
