@@ -282,22 +282,22 @@ export class Client {
       case 'ack':
         this.#holes.acknowledged(frame.topic, frame.number);
         return this.#outbox.taken(frame);
-      case 'refused':
-      case 'expected':
-        // What an older link says of a message, the newest says again.
-        if (wire !== this.#current()) return;
-        if (frame.type === 'expected') return this.#holes.expected(frame.topic, frame.number);
-        return wire.send(this.#outbox.refused(frame));
       case 'reply':
         return this.#requests.replied(frame.number, frame.code, frame.message, frame.payload);
-      case 'present':
-        this.#questions.answer(frame.topic, frame.members);
-        return;
       case 'move':
         this.#endpoints.avoid(wire.url, 'leaving', this.#settings.clock.now());
         return this.#move({ ...frame, link });
       case 'spread':
         return this.#move(frame);
+      case 'expected':
+      case 'present':
+      case 'refused':
+        // What an older link says of a message, or of who is there, the newest says again.
+        if (wire === this.#current()) {
+          if (frame.type === 'expected') this.#holes.expected(frame.topic, frame.number);
+          else if (frame.type === 'present') this.#questions.answer(frame.topic, frame.members);
+          else wire.send(this.#outbox.refused(frame));
+        }
     }
   }
 

@@ -64,3 +64,6 @@ export class LapsingMap<V extends Lapses> {
     }
   }
 }
+
+/** What is kept under a stream and a name. No separator is safe from names, so the length goes first. */
+export const pairKey = (stream: string, name: string): string => `${stream.length} ${stream}${name}`;

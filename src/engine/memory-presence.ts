@@ -1,73 +1,101 @@
-// Who is present on which topic, for an engine in memory. Whose time is over stays until that was told to somebody.
+// Who is present on which stream, for an engine in memory. Every change is appended to the stream in the same step. Whose time is
+// over stays until that was told.
 import type { Clock } from '../core/clock.ts';
 import { tooMuch } from './bounds.ts';
-import { LapsingMap, type Lapses } from './lapsing.ts';
-import type { OwnedMember } from './stream-calls.ts';
-import { type PresentMember, streamLimits } from './streams.ts';
+import { LapsingMap, pairKey, type Lapses } from './lapsing.ts';
+import { type Coming, type Enter, type Keep, type Leave, type PresentMember, streamLimits } from './streams.ts';
 
-interface Member extends Lapses {
-  readonly owner: number;
-  readonly user: string | null;
+export interface MemoryPresencePorts {
+  readonly clock: Clock;
+  /** Throws where a limit is reached; then nothing was done. */
+  readonly append: (stream: string, data: string, keep: Keep) => void;
 }
 
-interface Topic extends Lapses {
+type Turn = Pick<Coming, 'owner' | 'turn'>;
+
+interface Member extends Lapses, Turn {
+  readonly user: string | null;
+  readonly left: string;
+}
+
+interface List extends Lapses {
   readonly members: Map<string, Member>;
 }
 
-/** For how long somebody whose time is over waits to be told, besides another time to live. */
-export const UNTOLD_MS = 60_000;
+/** How long a list is kept: longer than its stream, which followers may keep alive as long as they tell of those whose time is over. */
+export const listMs = (ttlMs: number, keep: Keep): number => 2 * (ttlMs + Math.max(keep.ageMs, keep.metaMs));
 
 export class MemoryPresence {
-  readonly #clock: Clock;
-  readonly #topics = new LapsingMap<Topic>({ thing: 'the topics with presence', most: streamLimits.topics });
+  readonly #ports: MemoryPresencePorts;
+  readonly #lists = new LapsingMap<List>({ thing: 'the lists of who is present', most: streamLimits.lists });
+  /** Who left not long ago: a repeat of the coming that it ended would bring it back. */
+  readonly #gone = new LapsingMap<Lapses & Turn>({ thing: 'those who left', most: streamLimits.ids });
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(ports: MemoryPresencePorts) {
+    this.#ports = ports;
   }
 
-  enter(name: string, member: OwnedMember, ttlMs: number): boolean {
-    const now = this.#clock.now();
-    const { client, user, owner } = member;
-    const topic = this.#topics.get(name, now) ?? { members: new Map(), until: 0 };
-    const known = topic.members.get(client);
-    if (known !== undefined && known.owner > owner) return false;
-    const most = streamLimits.presentPerTopic;
-    if (known === undefined && topic.members.size >= most) throw tooMuch('the presence on a topic', `at most ${most} members`, 'one more');
-    if (topic.members.size === 0) this.#topics.add(name, topic, now);
-    topic.members.set(client, { owner, user, until: now + ttlMs });
-    topic.until = Math.max(topic.until, now + 2 * ttlMs + UNTOLD_MS);
+  enter({ stream, client, user, owner, turn, joined, left, ttlMs, keep }: Enter): boolean {
+    const now = this.#ports.clock.now();
+    const list = this.#lists.get(stream, now) ?? { members: new Map(), until: 0 };
+    const known = list.members.get(client);
+    const gone = this.#gone.get(pairKey(stream, client), now);
+    const mine = { owner, turn };
+    if ((known !== undefined && isBefore(mine, known)) || (gone !== undefined && !isBefore(gone, mine))) return false;
+    const most = streamLimits.presentPerStream;
+    if (known === undefined && list.members.size >= most) throw tooMuch('the presence on a stream', `at most ${most} members`, 'one more');
+    list.until = Math.max(list.until, now + listMs(ttlMs, keep));
+    if (list.members.size === 0) this.#lists.add(stream, list, now);
+    // Noted when it is told: a limit refuses the whole step.
+    if (known === undefined) this.#ports.append(stream, joined, keep);
+    list.members.set(client, { owner, turn, user, left, until: now + ttlMs });
     return known === undefined;
   }
 
-  leave(name: string, client: string, owner: number): boolean {
-    const members = this.#topics.get(name, this.#clock.now())?.members;
+  leave({ stream, client, owner, turn, keep }: Leave): boolean {
+    const now = this.#ports.clock.now();
+    const members = this.#lists.get(stream, now)?.members;
     const known = members?.get(client);
-    if (members === undefined || known === undefined || known.owner > owner) return false;
-    members.delete(client);
-    if (members.size === 0) this.#topics.delete(name);
+    const mine = { owner, turn };
+    if (known !== undefined && isBefore(mine, known)) return false;
+    const gone = this.#gone.get(pairKey(stream, client), now);
+    if (gone === undefined || isBefore(gone, mine)) this.#gone.add(pairKey(stream, client), { ...mine, until: now + streamLimits.idMs }, now);
+    if (members === undefined || known === undefined) return false;
+    this.#tellGone(stream, members, { client, left: known.left, keep });
     return true;
   }
 
-  present(name: string): readonly PresentMember[] {
-    const now = this.#clock.now();
-    return this.#some(name, { where: (member) => member.until > now, most: streamLimits.namesPerCall });
-  }
-
-  lapsed(name: string): readonly PresentMember[] {
-    const now = this.#clock.now();
-    const gone = this.#some(name, { where: (member) => member.until <= now, most: streamLimits.lapsedPerCall });
-    const members = this.#topics.get(name, now)?.members;
-    for (const { client } of gone) members?.delete(client);
-    if (members?.size === 0) this.#topics.delete(name);
-    return gone;
-  }
-
-  #some(name: string, wanted: { readonly where: (member: Member) => boolean; readonly most: number }): readonly PresentMember[] {
+  present(stream: string, keep: Keep): readonly PresentMember[] {
+    this.lapse(stream, keep);
     const found: PresentMember[] = [];
-    for (const [client, member] of this.#topics.get(name, this.#clock.now())?.members ?? []) {
-      if (found.length >= wanted.most) break;
-      if (wanted.where(member)) found.push({ client, user: member.user });
+    for (const [client, { user }] of this.#lists.get(stream, this.#ports.clock.now())?.members ?? []) {
+      if (found.push({ client, user }) === streamLimits.namesPerCall) break;
     }
     return found;
   }
+
+  lapse(stream: string, keep: Keep): number {
+    const now = this.#ports.clock.now();
+    const members = this.#lists.get(stream, now)?.members ?? new Map<string, Member>();
+    let told = 0;
+    for (const [client, { until, left }] of members) {
+      if (told === streamLimits.lapsedPerCall) break;
+      if (until > now) continue;
+      this.#tellGone(stream, members, { client, left, keep });
+      told++;
+    }
+    return told;
+  }
+
+  #tellGone(
+    stream: string,
+    members: Map<string, Member>,
+    { client, left, keep }: { readonly client: string; readonly left: string; readonly keep: Keep },
+  ): void {
+    this.#ports.append(stream, left, keep);
+    members.delete(client);
+    if (members.size === 0) this.#lists.delete(stream);
+  }
 }
+
+const isBefore = (one: Turn, other: Turn): boolean => one.owner < other.owner || (one.owner === other.owner && one.turn < other.turn);

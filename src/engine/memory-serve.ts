@@ -26,12 +26,12 @@ export function serveStreams(store: StreamStore, call: StoredCall): unknown {
     case 'findReply':
       return sessions.findReply(call.session, call.number);
     case 'enter':
-      return presence.enter(call.topic, call.member, call.ttlMs);
+      return presence.enter(call.enter);
     case 'leave':
-      return presence.leave(call.topic, call.client, call.owner);
+      return presence.leave(call.leave);
     case 'present':
-      return presence.present(call.topic);
-    case 'lapsed':
-      return presence.lapsed(call.topic);
+      return presence.present(call.stream, call.keep);
+    case 'lapse':
+      return presence.lapse(call.stream, call.keep);
   }
 }

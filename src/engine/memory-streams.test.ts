@@ -1,6 +1,7 @@
 // StreamStore and its maps on virtual time: what lapses when, what is bounded, and all without a timer.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { coming } from '../../test/engines/presence-stories.ts';
 import { VirtualClock } from '../core/clock.ts';
 import { silentLog } from '../core/log.ts';
 import { LapsingMap } from './lapsing.ts';
@@ -81,21 +82,44 @@ describe('StreamStore', () => {
     assert.equal(bench.claim('s', { create: false }), 'claimed');
     bench.clock.advance(1_000);
     assert.equal(bench.claim('s', { create: false }), 'unknown');
-    bench.store.presence.enter('t', { client: 'c', user: null, owner: 1 }, 500);
+    bench.store.presence.enter(coming('t', 'c', { ttlMs: 500 }));
     bench.put('s', 'x');
     assert.equal(bench.clock.nextAt(), Infinity);
   });
 
-  it('tells the lapses of a topic in parts, and forgets them a minute later when nobody asks', () => {
+  it('takes somebody for gone exactly when the time is over', () => {
     const bench = new Bench();
     const { presence } = bench.store;
-    for (let i = 0; i < 150; i++) presence.enter('t', { client: `c${i}`, user: null, owner: 1 }, 500);
-    assert.equal(presence.lapsed('t').length, 0);
-    bench.clock.advance(500);
-    assert.deepEqual([presence.present('t').length, presence.lapsed('t').length, presence.lapsed('t').length, presence.lapsed('t').length], [0, 100, 50, 0]);
-    presence.enter('t', { client: 'c', user: null, owner: 1 }, 500);
-    bench.clock.advance(61_000);
-    assert.equal(presence.enter('t', { client: 'c', user: null, owner: 1 }, 500), true);
+    presence.enter(coming('t', 'c', { ttlMs: 500 }));
+    bench.clock.advance(499);
+    assert.equal(presence.lapse('t', keep), 0);
+    bench.clock.advance(1);
+    assert.equal(presence.lapse('t', keep), 1);
+    assert.deepEqual(bench.history('t'), ['+c', '-c']);
+  });
+
+  it('remembers who left for ten seconds', () => {
+    const bench = new Bench();
+    const { presence } = bench.store;
+    presence.enter(coming('t', 'c'));
+    presence.leave(coming('t', 'c'));
+    bench.clock.advance(9_999);
+    assert.equal(presence.enter(coming('t', 'c')), false);
+    bench.clock.advance(1);
+    assert.equal(presence.enter(coming('t', 'c')), true);
+  });
+
+  it('keeps who is present for longer than the stream that is to tell when they are gone', () => {
+    const bench = new Bench();
+    const { presence } = bench.store;
+    const long = { ...keep, metaMs: 100_000 };
+    presence.enter(coming('t', 'c', { ttlMs: 1_000, keep: long }));
+    bench.clock.advance(999);
+    // Somebody follows it until just before there is something to tell; then nobody does for as long as the stream is remembered.
+    const [{ epoch }] = bench.store.tops(['t'], long.metaMs);
+    bench.clock.advance(long.metaMs - 1);
+    assert.deepEqual(presence.present('t', long), []);
+    assert.deepEqual([bench.history('t'), bench.store.tops(['t'], 1)[0].epoch], [['-c'], epoch]);
   });
 });
 

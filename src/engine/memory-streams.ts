@@ -3,7 +3,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { Position } from '../protocol/frames.ts';
-import { LapsingMap, type Lapses } from './lapsing.ts';
+import { LapsingMap, pairKey, type Lapses } from './lapsing.ts';
 import { MemoryPresence } from './memory-presence.ts';
 import { MemorySessions } from './memory-sessions.ts';
 import type { Start } from './stream-calls.ts';
@@ -34,7 +34,8 @@ export class StreamStore {
     this.#log = ports.log;
     this.#run = ports.run;
     this.sessions = new MemorySessions(ports.clock);
-    this.presence = new MemoryPresence(ports.clock);
+    const append = (name: string, data: string, keep: Keep): void => void this.#add(this.#made(name, longest(keep), ports.clock.now()), name, { data, keep });
+    this.presence = new MemoryPresence({ clock: ports.clock, append });
   }
 
   append({ stream: name, data, author, keep }: Append): Appended {
@@ -42,15 +43,11 @@ export class StreamStore {
     const refused = this.#refusal(name, author, now);
     if (refused !== null) return refused;
     // Made before the author's mark is set: a limit refuses the whole step.
-    const stream = this.#made(name, Math.max(keep.metaMs, keep.ageMs), now);
+    const stream = this.#made(name, longest(keep), now);
     if (author.kind === 'session') this.sessions.count(author, name);
-    else this.#ids.add(idKey(name, author.id), { until: now + streamLimits.idMs }, now);
-    const entry: Entry = { epoch: stream.epoch, offset: stream.log.top + 1, data };
-    stream.log.add(entry, now, keep);
-    const listeners = this.#tails.get(name);
-    // Later, as messages are: a listener that calls back must not find a step half done.
-    if (listeners !== undefined) queueMicrotask(() => this.#tell(name, entry, listeners));
-    return { kind: 'appended', epoch: entry.epoch, offset: entry.offset };
+    else this.#ids.add(pairKey(name, author.id), { until: now + streamLimits.idMs }, now);
+    const { epoch, offset } = this.#add(stream, name, { data, keep });
+    return { kind: 'appended', epoch, offset };
   }
 
   read(name: string, start: Start, limit: number): Page {
@@ -82,9 +79,18 @@ export class StreamStore {
     };
   }
 
+  #add({ epoch, log }: Stream, name: string, { data, keep }: { readonly data: string; readonly keep: Keep }): Entry {
+    const entry: Entry = { epoch, offset: log.top + 1, data };
+    log.add(entry, this.#clock.now(), keep);
+    const listeners = this.#tails.get(name);
+    // Later, as messages are: a listener that calls back must not find a step half done.
+    if (listeners !== undefined) queueMicrotask(() => this.#tell(name, entry, listeners));
+    return entry;
+  }
+
   /** Why nothing is to be appended; null when it is to be. */
   #refusal(stream: string, author: Author, now: number): Appended | null {
-    if (author.kind === 'id') return this.#ids.get(idKey(stream, author.id), now) === undefined ? null : { kind: 'repeat' };
+    if (author.kind === 'id') return this.#ids.get(pairKey(stream, author.id), now) === undefined ? null : { kind: 'repeat' };
     const last = this.sessions.lastNumber(author.session, author.owner, stream);
     if (last === null) return { kind: 'fenced' };
     if (author.number <= last) return { kind: 'repeat' };
@@ -113,8 +119,7 @@ export class StreamStore {
   }
 }
 
-/** Ids are remembered stream by stream. No separator is safe from names, so the length goes first. */
-const idKey = (stream: string, id: string): string => `${stream.length} ${stream}${id}`;
+const longest = (keep: Keep): number => Math.max(keep.metaMs, keep.ageMs);
 
 /** Entries of one stream, the oldest first. What is trimmed leaves the array when it is half of it. */
 class EntryLog {

@@ -1,7 +1,7 @@
 // `Streams` over calls as data: every engine is this plus a way to carry out one call and a way to listen. What an engine
 // answers is taken as it is.
-import { checkStreamCall, type OwnedMember, type OwnedSession, type Range, type Reply, type Start, type StreamCall } from './stream-calls.ts';
-import type { Append, Appended, Claim, Claimed, Page, PresentMember, Streams, Tail, TailListener } from './streams.ts';
+import { checkStreamCall, type OwnedSession, type Range, type Reply, type Start, type StreamCall } from './stream-calls.ts';
+import type { Append, Appended, Claim, Claimed, Enter, Keep, Leave, Page, PresentMember, Streams, Tail, TailListener } from './streams.ts';
 import type { Position } from '../protocol/frames.ts';
 
 export interface StreamPorts {
@@ -59,20 +59,20 @@ export class PortStreams implements Streams {
     return this.#ask({ do: 'findReply', session, number });
   }
 
-  enter(topic: string, member: OwnedMember, ttlMs: number): Promise<boolean> {
-    return this.#ask({ do: 'enter', topic, member, ttlMs });
+  enter(enter: Enter): Promise<boolean> {
+    return this.#ask({ do: 'enter', enter });
   }
 
-  leave(topic: string, client: string, owner: number): Promise<boolean> {
-    return this.#ask({ do: 'leave', topic, client, owner });
+  leave(leave: Leave): Promise<boolean> {
+    return this.#ask({ do: 'leave', leave });
   }
 
-  present(topic: string): Promise<readonly PresentMember[]> {
-    return this.#ask({ do: 'present', topic });
+  present(stream: string, keep: Keep): Promise<readonly PresentMember[]> {
+    return this.#ask({ do: 'present', stream, keep });
   }
 
-  lapsed(topic: string): Promise<readonly PresentMember[]> {
-    return this.#ask({ do: 'lapsed', topic });
+  lapse(stream: string, keep: Keep): Promise<number> {
+    return this.#ask({ do: 'lapse', stream, keep });
   }
 
   /** Rejects, and never throws, when the arguments are beyond the limits. */

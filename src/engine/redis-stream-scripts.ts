@@ -1,7 +1,6 @@
 // The steps of `Streams` that must be atomic in Redis, as Lua. All may be repeated. A stream is a hash (its top and its epochs,
 // `name:first;name:first`) and a list of entries (`time data`), whose last one is the top; a session is a hash (owner and the
-// like, and `n:STREAM` for the last number) and a hash of replies; presence on a topic is a hash and a sorted set of ends.
-import { UNTOLD_MS } from './memory-presence.ts';
+// like, and `n:STREAM` for the last number) and a hash of replies.
 import { OVER_LIMIT, type Script, script } from './redis-scripts.ts';
 import { streamLimits } from './streams.ts';
 
@@ -47,10 +46,34 @@ end`;
 export const Append = { appended: 0, repeat: 1, hole: 2, fenced: 3 } as const;
 
 /**
- * KEYS stream, entries, session or id. ARGV channel, data, most entries, ageMs, ms to keep the stream, owner ('' for an id), number,
- * number field. Answers {kind, ...}: {0, offset, epoch}, {1}, {2, expected}, {3}, or OVER_LIMIT.
+ * Appends to the stream that is the first two KEYS (stream, entries), as the first ARGV say: channel, most entries, ageMs, ms to keep
+ * the stream. All scripts that append begin with these.
  */
-export const append: Script = script(`${EPOCHS}
+export const APPENDING: string = `${EPOCHS}
+local function add(data)
+  local known = redis.call('HMGET', KEYS[1], 'top', 'epochs')
+  local offset = tonumber(known[1] or 0) + 1
+  local _, epoch = turned(KEYS[1], offset - 1, known[2])
+  redis.call('HSET', KEYS[1], 'top', offset)
+  if offset == 1 then redis.call('DEL', KEYS[2]) end
+  local length = redis.call('RPUSH', KEYS[2], now .. ' ' .. data)
+  if length > tonumber(ARGV[2]) then redis.call('LTRIM', KEYS[2], -ARGV[2], -1) end
+  for _ = 1, 16 do
+    local oldest = redis.call('LINDEX', KEYS[2], 0)
+    if now - tonumber(string.match(oldest, '^%d+')) < tonumber(ARGV[3]) then break end
+    redis.call('LPOP', KEYS[2])
+  end
+  keep(KEYS[2], tonumber(ARGV[3]))
+  keep(KEYS[1], tonumber(ARGV[4]))
+  redis.call('PUBLISH', ARGV[1], offset .. ' ' .. epoch .. ' ' .. data)
+  return offset, epoch
+end`;
+
+/**
+ * KEYS stream, entries, session or id. ARGV as all that append, data, owner ('' for an id), number, number field. Answers {kind, ...}:
+ * {0, offset, epoch}, {1}, {2, expected}, {3}, or OVER_LIMIT.
+ */
+export const append: Script = script(`${APPENDING}
 if ARGV[6] == '' then
   if not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ${streamLimits.idMs}) then return {${Append.repeat}} end
 else
@@ -62,21 +85,7 @@ else
   if number > last + 1 then return {${Append.hole}, last + 1} end
   redis.call('HSET', KEYS[3], ARGV[8], number)
 end
-local known = redis.call('HMGET', KEYS[1], 'top', 'epochs')
-local offset = tonumber(known[1] or 0) + 1
-local _, epoch = turned(KEYS[1], offset - 1, known[2])
-redis.call('HSET', KEYS[1], 'top', offset)
-if offset == 1 then redis.call('DEL', KEYS[2]) end
-local length = redis.call('RPUSH', KEYS[2], now .. ' ' .. ARGV[2])
-if length > tonumber(ARGV[3]) then redis.call('LTRIM', KEYS[2], -ARGV[3], -1) end
-for _ = 1, 16 do
-  local oldest = redis.call('LINDEX', KEYS[2], 0)
-  if now - tonumber(string.match(oldest, '^%d+')) < tonumber(ARGV[4]) then break end
-  redis.call('LPOP', KEYS[2])
-end
-keep(KEYS[2], tonumber(ARGV[4]))
-keep(KEYS[1], tonumber(ARGV[5]))
-redis.call('PUBLISH', ARGV[1], offset .. ' ' .. epoch .. ' ' .. ARGV[2])
+local offset, epoch = add(ARGV[5])
 return {${Append.appended}, offset, epoch}`);
 
 /**
@@ -203,45 +212,3 @@ return 1`);
 
 /** KEYS replies. ARGV number. */
 export const findReply: Script = script(`return redis.call('HGET', KEYS[1], ARGV[1])`);
-
-/** KEYS members, ends. ARGV client, owner, user, ttlMs. Answers 1 when it was not there. */
-export const enter: Script = script(`${NOW}
-local known = redis.call('HGET', KEYS[1], ARGV[1])
-if known and tonumber(string.match(known, '^%d+')) > tonumber(ARGV[2]) then return 0 end
-if not known and redis.call('HLEN', KEYS[1]) >= ${streamLimits.presentPerTopic} then return ${OVER_LIMIT} end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. ARGV[3])
-redis.call('ZADD', KEYS[2], now + ARGV[4], ARGV[1])
-for _, key in ipairs(KEYS) do
-  if redis.call('PTTL', key) < 2 * ARGV[4] + ${UNTOLD_MS} then redis.call('PEXPIRE', key, 2 * ARGV[4] + ${UNTOLD_MS}) end
-end
-return known and 0 or 1`);
-
-/** KEYS members, ends. ARGV client, owner. Answers 1 when it was there. */
-export const leave: Script = script(`
-local known = redis.call('HGET', KEYS[1], ARGV[1])
-if not known or tonumber(string.match(known, '^%d+')) > tonumber(ARGV[2]) then return 0 end
-redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('ZREM', KEYS[2], ARGV[1])
-return 1`);
-
-const MEMBERS = `
-local answer = {}
-for i, client in ipairs(clients) do
-  local known = redis.call('HGET', KEYS[1], client)
-  answer[2 * i - 1] = client
-  answer[2 * i] = known and string.match(known, ' (.*)$') or ''
-end`;
-
-/** KEYS members, ends. Answers {client, user, client, user, ...}. */
-export const present: Script = script(`${NOW}
-local clients = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. now, '+inf', 'LIMIT', 0, ${streamLimits.namesPerCall})${MEMBERS}
-return answer`);
-
-/** The same, of those whose time is over; they are gone afterwards. */
-export const lapsed: Script = script(`${NOW}
-local clients = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ${streamLimits.lapsedPerCall})${MEMBERS}
-if #clients > 0 then
-  redis.call('HDEL', KEYS[1], unpack(clients))
-  redis.call('ZREM', KEYS[2], unpack(clients))
-end
-return answer`);

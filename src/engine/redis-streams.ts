@@ -4,9 +4,23 @@ import { EvenkeelError } from '../core/errors.ts';
 import type { Position } from '../protocol/frames.ts';
 import { tooMuch } from './bounds.ts';
 import { OVER_LIMIT, type Script } from './redis-scripts.ts';
+import { listMs } from './memory-presence.ts';
+import * as presence from './redis-presence-scripts.ts';
 import * as scripts from './redis-stream-scripts.ts';
 import type { OwnedSession, StoredCall, StreamCall } from './stream-calls.ts';
-import { type Append, type Appended, type Claim, type Claimed, type Entry, type Page, type PresentMember, streamLimits } from './streams.ts';
+import {
+  type Append,
+  type Appended,
+  type Claim,
+  type Claimed,
+  type Coming,
+  type Enter,
+  type Entry,
+  type Keep,
+  type Page,
+  type PresentMember,
+  streamLimits,
+} from './streams.ts';
 
 /** Runs a script on keys that are still without the fleet's prefix. */
 export type RunScript = (script: Script, keys: readonly string[], args: readonly string[]) => Promise<unknown>;
@@ -48,25 +62,36 @@ export class RedisStreams {
       }
       case 'findReply':
         return textOrNull(await this.#run(scripts.findReply, [sessionKeys(call.session)[1]], [`${call.number}`]));
-      case 'enter': {
-        const { client, owner, user } = call.member;
-        return within(await this.#run(scripts.enter, topicKeys(call.topic), [client, `${owner}`, userText(user), whole(call.ttlMs)]), PRESENCE);
+      case 'enter':
+        return this.#enter(call.enter);
+      case 'leave': {
+        const { stream, client, keep } = call.leave;
+        return (await this.#run(presence.leave, [...listKeys(stream), goneKey(call.leave)], [...this.#news(stream, keep), client, turnText(call.leave)])) === 1;
       }
-      case 'leave':
-        return (await this.#run(scripts.leave, topicKeys(call.topic), [call.client, `${call.owner}`])) === 1;
       case 'present':
-        return members(await this.#run(scripts.present, topicKeys(call.topic), []));
-      case 'lapsed':
-        return members(await this.#run(scripts.lapsed, topicKeys(call.topic), []));
+        return members(await this.#run(presence.present, listKeys(call.stream), this.#news(call.stream, call.keep)));
+      case 'lapse':
+        return this.#run(presence.lapse, listKeys(call.stream), this.#news(call.stream, call.keep));
     }
   }
 
   async #append({ stream, data, author, keep }: Append): Promise<Appended> {
     const byId = author.kind === 'id';
     const keys = [...streamKeys(stream), byId ? `id:${stream.length}:${stream}:${author.id}` : sessionKeys(author.session)[0]];
-    const span = [`${keep.count}`, whole(keep.ageMs), whole(Math.max(keep.ageMs, keep.metaMs))];
     const by = byId ? [''] : [`${author.owner}`, `${author.number}`, scripts.NUMBER_FIELD + stream];
-    return appended(await this.#run(scripts.append, keys, [this.#prefix + tailChannel(stream), data, ...span, ...by]));
+    return appended(await this.#run(scripts.append, keys, [...this.#news(stream, keep), data, ...by]));
+  }
+
+  async #enter(enter: Enter): Promise<boolean> {
+    const { stream, client, user, joined, left, ttlMs, keep } = enter;
+    const member = `${turnText(enter)} ${JSON.stringify(user)}\n${left}`;
+    const args = [...this.#news(stream, keep), client, member, joined, whole(ttlMs), whole(listMs(ttlMs, keep))];
+    return within(await this.#run(presence.enter, [...listKeys(stream), goneKey(enter)], args), PRESENCE);
+  }
+
+  /** What all scripts that append are told first. */
+  #news(stream: string, keep: Keep): readonly string[] {
+    return [this.#prefix + tailChannel(stream), `${keep.count}`, whole(keep.ageMs), whole(Math.max(keep.ageMs, keep.metaMs))];
   }
 
   async #read({ stream, start, limit }: Of<'read'>): Promise<Page> {
@@ -119,7 +144,7 @@ function within(answer: unknown, limit: Limit): boolean {
 }
 
 const NUMBERS: Limit = { thing: 'the streams that a session publishes on', most: streamLimits.numbersPerSession };
-const PRESENCE: Limit = { thing: 'the presence on a topic', most: streamLimits.presentPerTopic };
+const PRESENCE: Limit = { thing: 'the presence on a stream', most: streamLimits.presentPerStream };
 
 const REFUSED: Readonly<Record<number, 'unknown' | 'foreign' | 'stale' | 'spent'>> = {
   [scripts.Claim.unknown]: 'unknown',
@@ -132,7 +157,8 @@ export const tailChannel = (stream: string): string => `tail:${stream}`;
 
 const streamKeys = (stream: string): readonly [string, string] => [`stream:${stream}`, `entries:${stream}`];
 const sessionKeys = (session: string): readonly [string, string] => [`session:${session}`, `replies:${session}`];
-const topicKeys = (topic: string): readonly [string, string] => [`present:${topic}`, `presence:${topic}`];
+const listKeys = (stream: string): readonly string[] => [...streamKeys(stream), `present:${stream}`, `presence:${stream}`];
+const goneKey = ({ stream, client }: Coming): string => `gone:${stream.length}:${stream}:${client}`;
 
 /** What was published on a tail's channel: `offset epoch data`. Null when it was something else: any client may publish there. */
 export function readTailed(text: string): Entry | null {
@@ -167,8 +193,10 @@ function numbered(data: readonly string[], first: number, epochs: readonly Epoch
 
 const userText = (user: string | null): string => (user === null ? '' : `=${user}`);
 
+const turnText = ({ owner, turn }: Coming): string => `${owner} ${turn}`;
+
 function members(answer: unknown): readonly PresentMember[] {
-  return pairs(list(answer)).map(([client, user]) => ({ client, user: user === '' ? null : user.slice(1) }));
+  return pairs(list(answer)).map(([client, user]) => ({ client, user: JSON.parse(user) as string | null }));
 }
 
 function pairs(flat: readonly unknown[]): readonly (readonly [string, string])[] {

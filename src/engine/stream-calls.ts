@@ -2,14 +2,13 @@
 // that calls, and again by the host, for guests that do not check.
 import type { Position } from '../protocol/frames.ts';
 import { bad, checkName, tooMuch } from './bounds.ts';
-import { type Append, type Claim, type Keep, type PresentMember, streamLimits } from './streams.ts';
+import { type Append, type Claim, type Coming, type Enter, type Keep, type Leave, streamLimits } from './streams.ts';
 
 export type Start = { readonly after: Position } | { readonly history: number };
 export type OwnedSession = { readonly session: string; readonly owner: number };
 /** Both ends belong to it. */
 export type Range = { readonly from: number; readonly to: number };
 export type Reply = { readonly number: number; readonly settled: number; readonly data: string };
-export type OwnedMember = PresentMember & { readonly owner: number };
 
 /** Every one may be repeated. */
 export type StreamCall =
@@ -24,10 +23,10 @@ export type StreamCall =
   | { readonly do: 'skipNumbers'; readonly session: string; readonly owner: number; readonly stream: string; readonly range: Range }
   | { readonly do: 'saveReply'; readonly session: string; readonly owner: number; readonly reply: Reply }
   | { readonly do: 'findReply'; readonly session: string; readonly number: number }
-  | { readonly do: 'enter'; readonly topic: string; readonly member: OwnedMember; readonly ttlMs: number }
-  | { readonly do: 'leave'; readonly topic: string; readonly client: string; readonly owner: number }
-  | { readonly do: 'present'; readonly topic: string }
-  | { readonly do: 'lapsed'; readonly topic: string };
+  | { readonly do: 'enter'; readonly enter: Enter }
+  | { readonly do: 'leave'; readonly leave: Leave }
+  | { readonly do: 'present'; readonly stream: string; readonly keep: Keep }
+  | { readonly do: 'lapse'; readonly stream: string; readonly keep: Keep };
 
 /** A call other than those that begin or end a tail, which belong to whoever listens. */
 export type StoredCall = StreamCall & { readonly do: Exclude<StreamCall['do'], 'tail' | 'untail'> };
@@ -49,18 +48,13 @@ export function checkStreamCall(call: StreamCall): void {
     case 'untail':
       return checkNames('the streams', call.streams);
     case 'enter':
-      checkName('the topic', call.topic);
-      checkName('the client', call.member.client);
-      checkUser(call.member.user);
-      checkWhole('the owner', call.member.owner, 0);
-      return checkMs('ttlMs', call.ttlMs);
+      return checkEnter(call.enter);
     case 'leave':
-      checkName('the topic', call.topic);
-      checkName('the client', call.client);
-      return checkWhole('the owner', call.owner, 0);
+      return checkComing(call.leave, call.leave.keep);
     case 'present':
-    case 'lapsed':
-      return checkName('the topic', call.topic);
+    case 'lapse':
+      checkName('the stream', call.stream);
+      return checkKeep(call.keep);
     default:
       return checkSessionCall(call);
   }
@@ -106,6 +100,22 @@ function checkAppend(append: Append): void {
   if (author.kind !== 'session') throw bad('the author', "must be of kind 'session' or 'id'", (author as { kind: unknown }).kind);
   checkOwned(author.session, author.owner);
   checkWhole('the number', author.number, 1);
+}
+
+function checkEnter(enter: Enter): void {
+  checkComing(enter, enter.keep);
+  checkUser(enter.user);
+  checkData('the entry of the join', enter.joined);
+  checkData('the entry of the leave', enter.left);
+  checkMs('ttlMs', enter.ttlMs);
+}
+
+function checkComing({ stream, client, owner, turn }: Coming, keep: Keep): void {
+  checkName('the stream', stream);
+  checkName('the client', client);
+  checkWhole('the owner', owner, 0);
+  checkWhole('the turn', turn, 0);
+  checkKeep(keep);
 }
 
 function checkKeep(keep: Keep): void {

@@ -86,6 +86,28 @@ export interface PresentMember {
   readonly user: string | null;
 }
 
+/** Whose coming is meant: those of one owner count upwards, so that a call that comes late undoes nothing that came after it. */
+export interface Coming {
+  /** Where joins and leaves are told; each such stream has one list of who is there. */
+  readonly stream: string;
+  readonly client: string;
+  readonly owner: number;
+  readonly turn: number;
+}
+
+export interface Enter extends Coming {
+  readonly user: string | null;
+  /** Entries of the stream: that it came, appended now if it was not there; and that it is gone, kept until that is told. */
+  readonly joined: string;
+  readonly left: string;
+  readonly ttlMs: number;
+  readonly keep: Keep;
+}
+
+export interface Leave extends Coming {
+  readonly keep: Keep;
+}
+
 export interface Tail {
   close(): Promise<void>;
 }
@@ -137,16 +159,18 @@ export interface Streams {
   findReply(session: string, number: number): Promise<string | null>;
 
   /**
-   * Presence on a topic, kept for `ttlMs`; later writes of a smaller owner epoch are ignored. True when it was not there: whose
-   * time is over, but was not told by `lapsed` yet, counts as there. A repeat after a lost answer is told false.
+   * Presence: who is there is a list, and each change of it is an entry of its stream, made in the same step. So the entries between
+   * two lists lead from the one to the other, whatever ends in between. Kept for `ttlMs`, and told as gone when that is over.
+   * True when this was told now: it was not there. A repeat tells nothing, also when it comes within ten seconds after the leave;
+   * nor does a coming before the one that is known.
    */
-  enter(topic: string, member: PresentMember & { readonly owner: number }, ttlMs: number): Promise<boolean>;
-  /** True when it was there and is gone now. Ignored when a newer owner entered it. */
-  leave(topic: string, client: string, owner: number): Promise<boolean>;
-  /** Who is there; at most 1,000. Those whose time is over are left out. */
-  present(topic: string): Promise<readonly PresentMember[]>;
-  /** Takes out those whose time is over, and tells each of them to one caller only; at most 100 a call. */
-  lapsed(topic: string): Promise<readonly PresentMember[]>;
+  enter(enter: Enter): Promise<boolean>;
+  /** True when this was told now: it was there. Ignored when it came again since. */
+  leave(leave: Leave): Promise<boolean>;
+  /** Tells of those whose time is over, as `lapse` does, and says who is there then; at most 1,000. */
+  present(stream: string, keep: Keep): Promise<readonly PresentMember[]>;
+  /** Takes out those whose time is over and tells of each of them once; at most 100 a call. How many it were. */
+  lapse(stream: string, keep: Keep): Promise<number>;
 }
 
 export const streamLimits = {
@@ -159,18 +183,18 @@ export const streamLimits = {
   repliesPerSession: 100,
   /** Streams on which one session publishes. */
   numbersPerSession: 1_000,
-  presentPerTopic: 100_000,
+  presentPerStream: 100_000,
   lapsedPerCall: 100,
   epochsPerStream: 16,
   /** Longest time that anything is kept: ten years. */
   spanMs: 315_360_000_000,
-  /** How long the id of a publication is remembered. */
+  /** How long the id of a publication is remembered, and who left. */
   idMs: 10_000,
   /** A stream that only a read made. */
   readMs: 60_000,
   /** What an engine in memory keeps; Redis has its own limits. */
   streams: 1_000_000,
   sessions: 1_000_000,
-  topics: 1_000_000,
+  lists: 1_000_000,
   ids: 1_000_000,
 } as const;

@@ -1,28 +1,38 @@
 // A client that lets itself be seen on a topic, comes and goes, asks who is there, and makes the same up from joins and leaves.
-import { ClientError, type Client, type Message, type Subscription } from '../../src/client/node/index.ts';
-import type { Present } from '../../src/protocol/frames.ts';
+import { ClientError, type Client, type Subscription } from '../../src/client/node/index.ts';
+import type { PresenceEvent } from '../../src/judge/presence-judge.ts';
+import { PresenceWitness } from '../../src/sim/sessions/presence-witness.ts';
 
-/** All that ever happened: more than nodes keep. */
-const HISTORY = 1_000_000;
+/** For whom joins, leaves and lists are taken down. */
+export interface Following {
+  readonly name: number;
+  readonly hear: (event: PresenceEvent) => void;
+}
 
 export class Attendee {
   readonly #client: Client;
   readonly #topic: string;
+  /** Null: it does not follow joins and leaves. */
+  readonly #witness: PresenceWitness | null;
   /** Who came and did not leave; null when it does not follow that, or was told that it missed something. */
   #followed: Set<string> | null = null;
   #subscription: Subscription | null = null;
 
-  constructor(client: Client, topic: string, { follows }: { readonly follows: boolean }) {
+  constructor(client: Client, topic: string, following: Following | null) {
     this.#client = client;
     this.#topic = topic;
     this.turn();
-    if (follows) this.#follow();
+    this.#witness = following && new PresenceWitness({ client, topic, name: following.name, hear: (event) => this.#hear(event, following) });
   }
 
   /** It leaves, or comes back. */
   turn(): void {
     this.#subscription?.stop();
     this.#subscription = this.#subscription === null ? this.#client.subscribe(this.#topic, { presence: true }) : null;
+  }
+
+  get follows(): boolean {
+    return this.#witness !== null;
   }
 
   /** Its public name; null when it is not there. */
@@ -36,6 +46,7 @@ export class Attendee {
 
   /** Who is there, as its node answers; null when that failed. */
   async ask(): Promise<readonly string[] | null> {
+    if (this.#witness !== null) return this.#witness.ask();
     try {
       return (await this.#client.presence(this.#topic)).map(({ client }) => client);
     } catch (error) {
@@ -44,13 +55,10 @@ export class Attendee {
     }
   }
 
-  #follow(): void {
-    this.#followed = new Set();
-    const news = this.#client.subscribe(`@presence/${this.#topic}`, { history: HISTORY }, ({ value }: Message) => {
-      const { joined, left } = value as { readonly joined?: Present; readonly left?: Present };
-      if (joined !== undefined) this.#followed?.add(joined.client);
-      if (left !== undefined) this.#followed?.delete(left.client);
-    });
-    news.onGap(() => (this.#followed = null));
+  #hear(event: PresenceEvent, { hear }: Following): void {
+    hear(event);
+    if (event.kind === 'followed') this.#followed = new Set();
+    else if (event.kind === 'gap') this.#followed = null;
+    else if (event.kind === 'told') this.#followed?.[event.isHere ? 'add' : 'delete'](event.client);
   }
 }

@@ -11,6 +11,7 @@ import { realRandom } from '../../src/host/random.ts';
 import { INBOX } from '../../src/protocol/frames.ts';
 import { jsonCodec } from '../../src/protocol/json.ts';
 import { protoCodec } from '../../src/protocol/proto.ts';
+import type { PresenceEvent } from '../../src/judge/presence-judge.ts';
 import type { RequestEvent } from '../../src/judge/request-judge.ts';
 import type { Attendance } from '../../src/judge/attendance.ts';
 import { Asker } from './asker.ts';
@@ -29,6 +30,7 @@ const WHO_MS = 500;
 
 const notebook = new Notebook();
 let heard: RequestEvent[] = [];
+let presence: PresenceEvent[] = [];
 let attendance: Attendance | null = null;
 const troubles: Record<string, number> = {};
 const trouble = (what: string): void => void (troubles[what] = (troubles[what] ?? 0) + 1);
@@ -83,10 +85,12 @@ function start(order: ClientsOrder): void {
     witness.client.onUndecided(({ kind }) => trouble(`undecided ${kind}`));
     witness.client.onLost(() => trouble('lost by the client'));
     const asker = new Asker(witness.client, name, (event) => void heard.push(event));
-    const attendee = new Attendee(witness.client, `chaos/${run}/presence`, { follows: name % FOLLOWERS === 0 });
+    const following = name % FOLLOWERS === 0 ? { name, hear: (event: PresenceEvent) => void presence.push(event) } : null;
+    const attendee = new Attendee(witness.client, `chaos/${run}/presence`, following);
     witnesses.push({ witness, asker, attendee, publishesOn: name % streams, underWay: 0, away: false });
   }
   realClock.every(TELL_MS, tell);
+  realClock.every(WHO_MS, askWho);
   leaving = realClock.every(LEAVE_MS, () => leave(streams));
 }
 
@@ -111,6 +115,11 @@ function leave(streams: number): void {
   });
 }
 
+/** Whoever follows who comes and goes asks all the time. */
+function askWho(): void {
+  for (const { attendee } of witnesses) if (attendee.follows) void attendee.ask();
+}
+
 /** Asks all over again, as it takes a while until nobody is taken for present any more who is not. */
 async function who(): Promise<void> {
   const attendees = witnesses.map(({ attendee }) => attendee);
@@ -129,6 +138,7 @@ function tell(): void {
     kind: 'report',
     notes: notebook.take(),
     requests: heard,
+    presence,
     attendance,
     there: witnesses.filter(({ witness, away }) => !away && witness.isThere).length,
     connected: witnesses.filter(({ witness }) => ['open', 'moving'].includes(witness.client.state.kind)).length,
@@ -136,4 +146,5 @@ function tell(): void {
     troubles: { ...troubles },
   } satisfies FromClients);
   heard = [];
+  presence = [];
 }

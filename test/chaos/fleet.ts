@@ -4,6 +4,7 @@ import { Operator } from '../../src/cluster/operator.ts';
 import { Child } from '../../src/cli/child.ts';
 import { freePorts } from '../../src/cli/demo/free-port.ts';
 import type { Judge } from '../../src/judge/judge.ts';
+import type { PresenceJudge } from '../../src/judge/presence-judge.ts';
 import type { RequestJudge } from '../../src/judge/request-judge.ts';
 import { EvenkeelError } from '../../src/core/errors.ts';
 import { silentLog } from '../../src/core/log.ts';
@@ -124,7 +125,17 @@ export class ChaosFleet implements AsyncDisposable {
   readonly #own: Engine;
   readonly #operator: Operator;
   readonly #clients: Child<ToClients, FromClients>;
-  #report: FromClients = { kind: 'report', notes: new Uint32Array(), requests: [], attendance: null, there: 0, connected: 0, moved: 0, troubles: {} };
+  #report: FromClients = {
+    kind: 'report',
+    notes: new Uint32Array(),
+    requests: [],
+    presence: [],
+    attendance: null,
+    there: 0,
+    connected: 0,
+    moved: 0,
+    troubles: {},
+  };
   #over = false;
 
   static async start(options: ChaosOptions): Promise<ChaosFleet> {
@@ -169,6 +180,10 @@ export class ChaosFleet implements AsyncDisposable {
 
   get requests(): RequestJudge {
     return this.#hearing.requests;
+  }
+
+  get presence(): PresenceJudge {
+    return this.#hearing.presence;
   }
 
   /** Messages that nodes sent to inboxes. */

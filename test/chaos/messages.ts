@@ -1,5 +1,6 @@
 // What a chaos run and its processes say to each other.
 import type { Attendance } from '../../src/judge/attendance.ts';
+import type { PresenceEvent } from '../../src/judge/presence-judge.ts';
 import type { RequestEvent } from '../../src/judge/request-judge.ts';
 import type { SendEvent, Sending } from './sending.ts';
 
@@ -55,6 +56,8 @@ export interface FromClients {
   readonly kind: 'report';
   readonly notes: Uint32Array;
   readonly requests: readonly RequestEvent[];
+  /** Joins, leaves and lists, as clients were told of them. */
+  readonly presence: readonly PresenceEvent[];
   /** Who is there, as far as it was asked since clients came to rest. */
   readonly attendance: Attendance | null;
   /** Clients that follow all their streams, and that have a link now. */

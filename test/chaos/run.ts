@@ -1,6 +1,7 @@
 // Chaos: a fleet under load, everything that can go wrong with it, and the judgement on what its clients saw. Run by `npm run chaos`.
 import { isClean, type Verdict } from '../../src/judge/judge.ts';
 import { judgeAttendance, type AttendanceVerdict } from '../../src/judge/attendance.ts';
+import { isPresenceClean, type PresenceVerdict } from '../../src/judge/presence-judge.ts';
 import { isAnsweredWell, type RequestJudge, type RequestVerdict } from '../../src/judge/request-judge.ts';
 import { seeded } from '../../src/core/random.ts';
 import { realClock, sleep } from '../../src/host/clock.ts';
@@ -24,8 +25,10 @@ export interface ChaosReport extends Omit<Verdict, 'firstFault'> {
   readonly requests: Omit<RequestVerdict, 'firstFault'>;
   /** Messages to inboxes, which are among the others. */
   readonly inboxes: ChaosFleet['sends'];
-  /** What joins and leaves add up to is counted, not judged: a node tells them after it has noted them, and may end in between. */
+  /** Who was named in the end. */
   readonly presence: AttendanceVerdict | null;
+  /** The joins and leaves, and the lists that they lead to. */
+  readonly joins: Omit<PresenceVerdict, 'firstFault'>;
   /** How links ended and what else went wrong on the way, as the clients saw it. */
   readonly troubles: Readonly<Record<string, number>>;
   readonly firstFault: string | null;
@@ -55,11 +58,17 @@ export async function runChaos(options: ChaosOptions, say: Say): Promise<ChaosRe
     await settle(fleet, options.clients);
     const { firstFault, ...verdict } = fleet.judge.verdict();
     const { firstFault: firstOfRequests, ...requests } = fleet.requests.verdict();
+    const { firstFault: firstOfPresence, ...joins } = fleet.presence.verdict();
     const { mode, engine, seed, nodes, clients } = options;
     const report = { mode, engine, seed, seconds: spentS, nodes, clients, ...done, deliveriesPerS: Math.round(delivered / spentS) };
     const ends = { ...done, delivered, there: fleet.report.there, sends: fleet.sends };
     const presence = presenceOf(fleet);
-    const failures = [...absent(presence), ...failed(options, fleet.judge.verdict(), ends), ...unanswered(options, fleet.requests)];
+    const failures = [
+      ...absent(presence),
+      ...untold(options, fleet.presence.verdict()),
+      ...failed(options, fleet.judge.verdict(), ends),
+      ...unanswered(options, fleet.requests),
+    ];
     return {
       ...report,
       troubles: fleet.report.troubles,
@@ -67,7 +76,8 @@ export async function runChaos(options: ChaosOptions, say: Say): Promise<ChaosRe
       requests,
       inboxes: fleet.sends,
       presence,
-      firstFault: firstFault ?? firstOfRequests,
+      joins,
+      firstFault: firstFault ?? firstOfRequests ?? firstOfPresence,
       failures,
     };
   } finally {
@@ -122,7 +132,8 @@ async function settle(fleet: ChaosFleet, clients: number): Promise<void> {
     const requests = fleet.requests.verdict();
     const presence = presenceOf(fleet);
     const isKnown = verdict.sent === verdict.acknowledged + verdict.undecided + verdict.refused && fleet.requests.open === 0;
-    if (verdict.lost === 0 && isKnown && isAnsweredWell(requests) && fleet.report.there === clients && absent(presence).length === 0) return;
+    const isPresent = absent(presence).length === 0 && fleet.presence.verdict().strayLists === 0;
+    if (verdict.lost === 0 && isKnown && isAnsweredWell(requests) && fleet.report.there === clients && isPresent) return;
     const now = JSON.stringify([verdict, requests, presence]);
     if (now !== last) since = realClock.now();
     last = now;
@@ -164,8 +175,22 @@ const presenceOf = ({ report: { attendance } }: ChaosFleet): AttendanceVerdict |
 
 function absent(presence: AttendanceVerdict | null): string[] {
   if (presence === null) return ['nobody was asked who is there'];
-  const { missing, ghosts } = presence;
-  return missing + ghosts === 0 ? [] : [`who is present must be named and nobody else, got ${missing} missing, ${ghosts} ghosts`];
+  const { missing, ghosts, followedMissing, followedGhosts } = presence;
+  const found: string[] = [];
+  if (missing + ghosts > 0) found.push(`who is present must be named and nobody else, got ${missing} missing, ${ghosts} ghosts`);
+  if (followedMissing + followedGhosts > 0)
+    found.push(`joins and leaves must add up to who is present, got ${followedMissing} missing, ${followedGhosts} ghosts`);
+  return found;
+}
+
+function untold({ mode }: ChaosOptions, verdict: PresenceVerdict): string[] {
+  const found: string[] = [];
+  const must = (holds: boolean, what: string): void => void (holds || found.push(what));
+  must(isPresenceClean(verdict), 'joins and leaves did not lead from one list of who is there to the next');
+  const known = verdict.lists - verdict.unknownLists;
+  must(verdict.told > 0 && known > 0, `joins, leaves and lists must be told: else nothing is shown; got ${verdict.told} and ${known}`);
+  if (mode === 'faults') must(verdict.gaps === 0, `no gap in joins and leaves may be told while the engine keeps everything, got ${verdict.gaps}`);
+  return found;
 }
 
 function unanswered({ mode }: ChaosOptions, judge: RequestJudge): string[] {

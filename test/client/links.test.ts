@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seeded } from '../../src/core/random.ts';
+import type { ServerFrame } from '../../src/protocol/frames.ts';
 import { inEachForm, publication, Stage, welcomeFrame, type PlayedLink } from './stage.ts';
 
 const at = (offset: number, epoch = 'e1') => ({ epoch, offset });
@@ -285,6 +286,21 @@ inEachForm('moving', (Stage) => {
     stage.link.say(publication('a', 4), publication('a', 5), publication('a', 6));
     assert.deepEqual(heard, [1, 2, 3, 4, 5, 6]);
     assert.equal(stage.client.state.kind, 'open');
+  });
+
+  test('takes who is there from the new link only: what the old one says late is no answer to what is asked next', async () => {
+    const stage = Stage.open(['a']);
+    const old = stage.link;
+    const present = (client: string): ServerFrame => ({ type: 'present', topic: 'a', members: [{ client, user: null }] });
+    const first = stage.client.presence('a');
+    old.say(move);
+    stage.link.welcome({ resumed: true });
+    stage.link.say(present('first'));
+    assert.equal((await first)[0].client, 'first');
+    const next = stage.client.presence('a');
+    old.say(present('late'));
+    stage.link.say(present('next'));
+    assert.equal((await next)[0].client, 'next');
   });
 
   test('stays where it is when the new link fails, and comes back when the old one ends', () => {

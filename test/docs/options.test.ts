@@ -88,8 +88,8 @@ test('the limits of engines on the page are those that hold', () => {
   for (const limit of [members, keys, nameChars, depth, leases, inboxes]) assert.ok(text.includes(limit.toLocaleString('en')), String(limit));
   assert.equal(engineLimits.valueBytes, 64 * 1024);
   assert.equal(engineLimits.messageBytes, 256 * 1024);
-  const { entriesPerStream, entriesPerRead, numbersPerSession, repliesPerSession, presentPerTopic } = streamLimits;
-  for (const limit of [entriesPerStream, entriesPerRead, numbersPerSession, repliesPerSession, presentPerTopic])
+  const { entriesPerStream, entriesPerRead, numbersPerSession, repliesPerSession, presentPerStream } = streamLimits;
+  for (const limit of [entriesPerStream, entriesPerRead, numbersPerSession, repliesPerSession, presentPerStream])
     assert.ok(text.includes(limit.toLocaleString('en')), String(limit));
   for (const megabyte of [streamLimits.dataBytes, streamLimits.pageBytes]) assert.equal(megabyte, 1024 * 1024);
 });

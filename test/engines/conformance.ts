@@ -5,7 +5,8 @@ import type { ErrorCode } from '../../src/core/errors.ts';
 import { type Engine, engineLimits, type Json } from '../../src/engine/engine.ts';
 import { sleep } from '../../src/host/clock.ts';
 import { record } from './records.ts';
-import { presence, replies, sessions } from './sessions-conformance.ts';
+import { lapses, presence } from './presence-conformance.ts';
+import { replies, sessions } from './sessions-conformance.ts';
 import { type Both, forgetting, numbers, streamArguments, streams, tails } from './streams-conformance.ts';
 import { until } from './until.ts';
 
@@ -43,6 +44,7 @@ export function conformance(name: string, makeFleet: () => Promise<Fleet>): void
     describe('sessions', () => sessions(both));
     describe('replies', () => replies(both));
     describe('presence', () => presence(both));
+    describe('lapses of presence', () => lapses(both));
     describe('arguments of streams', () => streamArguments(both));
     describe('arguments', () => badArguments(both));
     describe('closing', () => closing(() => fleet));

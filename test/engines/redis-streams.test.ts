@@ -7,6 +7,7 @@ import { redisEngine } from '../../src/engine/redis.ts';
 import type { Entry } from '../../src/engine/streams.ts';
 import { Forwarder, noRedis, RedisServer } from '../redis-server.ts';
 import { alwaysAsync } from '../property.ts';
+import { enter, lapse, leave, present, states, told } from './presence-stories.ts';
 import { append, byId, bySession, claim, dataOf, own, put, putMany, readAfter, topOf } from './stream-stories.ts';
 import { Model, operations } from './streams-model.ts';
 import { until } from './until.ts';
@@ -144,6 +145,25 @@ describe('streams in a redis that loses what it acknowledged', { skip: noRedis }
     assert.deepEqual(dataOf(await readAfter(engine, 'a', kept[2])), ['new 4', 'new 5', 'new 6']);
   });
 
+  it('who is present falls back with the stream that tells of it', async () => {
+    const { first, second, address } = await pair();
+    const engine = open(`redis://127.0.0.1:${address.port}`);
+    for (const client of ['a', 'b']) await enter(engine, 'p', client);
+    await replicated(second, first);
+    await second.say('REPLICAOF NO ONE');
+    await leave(engine, 'p', 'a');
+    await enter(engine, 'p', 'c');
+    const lost = await topOf(engine, 'p');
+    address.target = second.port;
+    await first.kill();
+    await until('it noticed', () => !connected(engine));
+    await until('it is connected again', () => connected(engine), 5_000);
+    assert.equal(dataOf(await readAfter(engine, 'p', lost)), 'gap');
+    assert.deepEqual(await present(engine, 'p'), ['a', 'b']);
+    assert.equal(await enter(engine, 'p', 'c'), true, 'the next refresh says it again');
+    assert.deepEqual(states(await told(engine, 'p'))?.at(-1), ['a', 'b', 'c']);
+  });
+
   it('a server that was demoted and promoted under a standing connection: gap', async () => {
     const { first, second, address } = await pair();
     const engine = open(`redis://127.0.0.1:${address.port}`);
@@ -190,15 +210,18 @@ describe('streams in a redis that is slow or strange', { skip: noRedis }, () => 
     await put(engine, 'a', '1');
     const owner = await own(engine, 'se');
     const authors = [byId(), bySession('se', owner, 1)];
+    await enter(engine, 'p', 'left');
     server.pause();
-    const rejected = Promise.all(
-      authors.map((author) => assert.rejects(append(engine, 'a', author.kind, { author }), { code: 'EVENKEEL_ENGINE_UNREACHABLE' })),
-    );
+    const calls = [...authors.map((author) => append(engine, 'a', author.kind, { author })), enter(engine, 'p', 'came'), leave(engine, 'p', 'left')];
+    const rejected = Promise.all(calls.map((call) => assert.rejects(call, { code: 'EVENKEEL_ENGINE_UNREACHABLE' })));
     await until('it noticed', () => !connected(engine), 4_000);
     await rejected;
     server.resume();
     await until('it is connected again', () => connected(engine), 5_000);
     for (const author of authors) await append(engine, 'a', author.kind, { author });
+    await enter(engine, 'p', 'came');
+    await leave(engine, 'p', 'left');
+    assert.deepEqual([...(await told(engine, 'p'))].sort(), ['+came', '+left', '-left']);
     const held = dataOf(await engine.streams.read('a', { history: 9 }, 9));
     assert.deepEqual(new Set(held), new Set(['1', 'id', 'session']));
     assert.equal(held.length, 3);
@@ -238,14 +261,16 @@ describe('streams in a redis that is slow or strange', { skip: noRedis }, () => 
       await streams.saveReply(name, owner, { number: 1, settled: 0, data: 'x' });
       assert.equal(await streams.findReply(name, 1), 'x');
       await streams.skipNumbers(name, owner, name, { from: 1, to: 9 });
-      await streams.enter(name, { client: name, user: null, owner }, 60_000);
-      assert.equal((await streams.present(name)).length, 1);
-      await streams.lapsed(name);
+      await enter(engine, name, name, { owner });
+      assert.equal((await present(engine, name)).length, 1);
+      await lapse(engine, name);
+      await enter(engine, name, 'gone', { owner });
+      await leave(engine, name, 'gone', { owner });
       assert.deepEqual(await streams.keepSessions([{ session: name, owner }], 60_000), []);
     }
     await streams.tops(['plain', 'a}{b', '{x}y', 'new'], 60_000);
     const keys = lines(await server.say('KEYS *')).filter((key) => key !== 'evenkeel:{slots}:probe');
-    assert.ok(keys.length >= 4 * 7, keys.join());
+    assert.ok(keys.length >= 4 * 8, keys.join());
     const slots = new Set<string>();
     for (const key of keys) {
       slots.add(await server.say(`CLUSTER KEYSLOT ${key}`));
@@ -254,7 +279,7 @@ describe('streams in a redis that is slow or strange', { skip: noRedis }, () => 
     }
     assert.equal(slots.size, 1);
     const kept = await own(engine, 'plain', { link: 2 });
-    await streams.leave('plain', 'plain', kept);
+    await leave(engine, 'plain', 'plain', { owner: kept });
     await streams.endSession('plain', kept);
     assert.ok(connected(engine));
   });

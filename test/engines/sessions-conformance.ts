@@ -1,4 +1,4 @@
-// What every engine promises of sessions: one owner at a time, tickets that work once, replies that are kept, presence that lapses.
+// What every engine promises of sessions: one owner at a time, tickets that work once, replies that are kept.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { type Claimed, streamLimits } from '../../src/engine/streams.ts';
@@ -139,55 +139,5 @@ export function replies(both: () => Both): void {
     assert.equal(await two.streams.findReply('r2', 2), '2');
     await two.streams.endSession('r2', next);
     assert.equal(await two.streams.findReply('r2', 2), null);
-  });
-}
-
-export function presence(both: () => Both): void {
-  const member = (client: string, owner = 1, user: string | null = null): { client: string; owner: number; user: string | null } => ({ client, owner, user });
-
-  it('is seen by all; entering and leaving say what changed', async () => {
-    const { one, two } = both();
-    assert.deepEqual(await one.streams.present('p1'), []);
-    assert.equal(await one.streams.enter('p1', member('a', 1, 'ü 1'), 60_000), true);
-    assert.equal(await two.streams.enter('p1', member('a', 1, 'ü 1'), 60_000), false);
-    assert.equal(await two.streams.enter('p1', member('b'), 60_000), true);
-    assert.deepEqual(
-      [...(await one.streams.present('p1'))].sort((x, y) => (x.client < y.client ? -1 : 1)),
-      [
-        { client: 'a', user: 'ü 1' },
-        { client: 'b', user: null },
-      ],
-    );
-    assert.equal(await one.streams.leave('p1', 'a', 1), true);
-    assert.equal(await one.streams.leave('p1', 'a', 1), false);
-    assert.deepEqual(await two.streams.present('p1'), [{ client: 'b', user: null }]);
-  });
-
-  it('is not undone by an owner that was replaced', async () => {
-    const { one, two } = both();
-    await one.streams.enter('p2', member('a', 5, 'old'), 60_000);
-    assert.equal(await two.streams.enter('p2', member('a', 10, 'new'), 60_000), false);
-    assert.equal(await one.streams.leave('p2', 'a', 5), false);
-    assert.equal(await one.streams.enter('p2', member('a', 5, 'old'), 60_000), false);
-    assert.deepEqual(await one.streams.present('p2'), [{ client: 'a', user: 'new' }]);
-    assert.equal(await two.streams.leave('p2', 'a', 10), true);
-  });
-
-  it('lapses unless it is renewed, and each lapse is told to one caller', async () => {
-    const { one, two } = both();
-    for (const client of ['a', 'b', 'c']) await one.streams.enter('p3', member(client, 1, client === 'b' ? 'u' : null), 200);
-    await one.streams.enter('p3', member('stays'), 60_000);
-    await until('three are gone', async () => (await one.streams.present('p3')).length === 1);
-    assert.equal(await one.streams.enter('p3', member('c'), 60_000), false, 'its leaving was not told yet');
-    const told = (await Promise.all([one, two, one, two].map((engine) => engine.streams.lapsed('p3')))).flat();
-    assert.deepEqual(
-      told.sort((x, y) => (x.client < y.client ? -1 : 1)),
-      [
-        { client: 'a', user: null },
-        { client: 'b', user: 'u' },
-      ],
-    );
-    assert.equal((await two.streams.present('p3')).length, 2);
-    assert.equal(await one.streams.enter('p3', member('a'), 60_000), true);
   });
 }

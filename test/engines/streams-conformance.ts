@@ -4,6 +4,7 @@ import { it } from 'node:test';
 import type { Engine } from '../../src/engine/engine.ts';
 import { type Entry, streamLimits } from '../../src/engine/streams.ts';
 import { sleep } from '../../src/host/clock.ts';
+import { coming } from './presence-stories.ts';
 import { append, byId, bySession, claim, dataOf, keep, offsetsOf, own, put, putMany, range, readAfter, topOf } from './stream-stories.ts';
 import { until } from './until.ts';
 
@@ -308,7 +309,11 @@ export function streamArguments(both: () => Both): void {
     await assert.rejects(streams.keepSessions([{ session: 's', owner: Number.NaN }], 1), option);
     await assert.rejects(streams.keepSessions([], -1), option);
     await assert.rejects(streams.saveReply('s', 1, { number: 1, settled: 0, data: 'x'.repeat(streamLimits.dataBytes + 1) }), limit);
-    await assert.rejects(streams.enter('t', { client: long, user: null, owner: 1 }, 1), limit);
+    await assert.rejects(streams.enter(coming('s', long)), limit);
+    await assert.rejects(streams.enter({ ...coming('s', 'c'), left: 'x'.repeat(streamLimits.dataBytes + 1) }), limit);
+    await assert.rejects(streams.leave(coming('s', 'c', { turn: 0.5 })), option);
+    await assert.rejects(streams.lapse('s', { ...keep, count: 0 }), option);
+    await assert.rejects(streams.present('', keep), option);
     assert.deepEqual(await streams.tops([], 1), []);
     assert.deepEqual(await streams.keepSessions([], 1), []);
   });

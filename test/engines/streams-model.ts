@@ -20,7 +20,9 @@ export type Operation =
   | (BySession & { readonly do: 'end' })
   | (BySession & { readonly do: 'skip'; readonly stream: string; readonly number: number })
   | (BySession & { readonly do: 'reply'; readonly number: number; readonly settled: number })
-  | { readonly do: 'find'; readonly session: string; readonly number: number };
+  | { readonly do: 'find'; readonly session: string; readonly number: number }
+  | { readonly do: 'enter' | 'leave'; readonly stream: string; readonly client: string; readonly owner: number; readonly turn: number; readonly count: number }
+  | { readonly do: 'present'; readonly stream: string };
 type Of<Verb extends Operation['do']> = Operation & { readonly do: Verb };
 
 const name = fc.constantFrom('a', 'b');
@@ -47,6 +49,15 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.record({ do: fc.constant('skip' as const), session: name, whose, stream: name, number }),
   fc.record({ do: fc.constant('reply' as const), session: name, whose, number, settled: fc.nat(6) }),
   fc.record({ do: fc.constant('find' as const), session: name, number }),
+  fc.record({
+    do: fc.constantFrom('enter' as const, 'leave' as const),
+    stream: name,
+    client: fc.constantFrom('c', 'd', 'd 1'),
+    owner: fc.constantFrom(9, 10),
+    turn: fc.constantFrom(1, 2, 3, 10),
+    count: fc.constantFrom(3, 1_000),
+  }),
+  fc.record({ do: fc.constant('present' as const), stream: name }),
 );
 
 export const operations: fc.Arbitrary<Operation[]> = fc.array(operation, { minLength: 1, maxLength: 80, size: 'max' });
@@ -62,10 +73,18 @@ interface Session {
   replies: Record<number, string>;
 }
 
+interface Turn {
+  readonly owner: number;
+  readonly turn: number;
+  readonly isHere: boolean;
+}
+
 interface Stream {
   epoch: string;
   readonly all: string[];
   held: number;
+  /** Whoever came or left, and the last coming that is known. */
+  readonly comings: Map<string, Turn>;
 }
 
 /** Carries out operations on engines of one fleet, under names that nobody else uses, and checks every answer. */
@@ -107,6 +126,11 @@ export class Model {
         return this.#history(one);
       case 'claim':
         return this.#claim(one);
+      case 'enter':
+      case 'leave':
+        return this.#change(one);
+      case 'present':
+        return this.#present(one);
       default:
         return this.#owned(one);
     }
@@ -123,7 +147,7 @@ export class Model {
   }
 
   #stream(name: string): Stream {
-    const stream = this.#streams.get(name) ?? { epoch: '', all: [], held: 0 };
+    const stream = this.#streams.get(name) ?? { epoch: '', all: [], held: 0, comings: new Map() };
     this.#streams.set(name, stream);
     return stream;
   }
@@ -138,10 +162,37 @@ export class Model {
     assert.ok(got.kind === 'appended');
     if (stream.epoch === '') stream.epoch = got.epoch;
     assert.deepEqual(got, { ...expected, epoch: stream.epoch });
-    stream.all.push(data);
-    stream.held = Math.min(stream.held + 1, one.count);
+    this.#put(stream, data, one.count);
     if (one.do === 'post') this.#ids.add(`${one.stream} ${one.id}`);
     else this.#numbersOf(one)[this.#prefix + one.stream] = one.number;
+  }
+
+  #put(stream: Stream, data: string, count: number): void {
+    stream.all.push(data);
+    stream.held = Math.min(stream.held + 1, count);
+  }
+
+  async #change(one: Of<'enter' | 'leave'>): Promise<void> {
+    const { client, count } = one;
+    const stream = this.#stream(one.stream);
+    const keep = { count, ageMs: 60_000, metaMs: 60_000 };
+    const { do: verb, ...coming } = { ...one, stream: this.#prefix + one.stream, keep };
+    const known = stream.comings.get(client) ?? { owner: 0, turn: 0, isHere: false };
+    const order = one.owner - known.owner || one.turn - known.turn;
+    const entering = { ...coming, user: null, joined: `+${client}`, left: `-${client}`, ttlMs: 60_000 };
+    const told = await (verb === 'enter' ? this.#engine.enter(entering) : this.#engine.leave(coming));
+    // Who is here is refreshed by the same coming; who left does not come back by it.
+    const isNews = verb === 'enter' ? !known.isHere && order > 0 : known.isHere && order >= 0;
+    assert.equal(told, isNews);
+    if (order > 0 || isNews) stream.comings.set(client, { owner: one.owner, turn: one.turn, isHere: verb === 'enter' });
+    if (isNews) this.#put(stream, verb === 'enter' ? `+${client}` : `-${client}`, count);
+  }
+
+  async #present(one: Of<'present'>): Promise<void> {
+    const { comings } = this.#stream(one.stream);
+    const members = await this.#engine.present(this.#prefix + one.stream, { count: 1_000, ageMs: 60_000, metaMs: 60_000 });
+    const names = members.map(({ client }) => client).sort();
+    assert.deepEqual(names, [...comings].flatMap(([client, { isHere }]) => (isHere ? [client] : [])).sort());
   }
 
   #numbersOf(one: Of<'say'>): Record<string, number> {

@@ -64,6 +64,13 @@ const canaries: readonly Canary[] = [
     seed: 62,
   },
   {
+    name: 'the engine takes out whoever lapsed without telling it',
+    file: 'engine/memory-presence.js',
+    from: /this\.#tellGone\(stream, members, \{ client, left, keep \}\);(\s+told\+\+)/,
+    to: 'members.delete(client);$1',
+    seed: 17,
+  },
+  {
     name: 'the node takes a stream of which it heard nothing for complete',
     file: 'server/hub/live-stream.js',
     from: /(verify\(top\) \{\s+const state = this\.#state;)/,

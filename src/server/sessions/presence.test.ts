@@ -84,31 +84,6 @@ inEachForm('presence', (Stage) => {
     assert.equal(slow.sessions.hub.size, 0, 'nor is anything followed for it');
   });
 
-  test('is told a little later where the engine was away at that moment: who came and who left', async () => {
-    const stage = new Stage();
-    const node = stage.node('a', { presenceMs: 6_000 });
-    const watcher = await stage.open(node, { instance: 'i2' });
-    watcher.say(fromNow('@presence/t'));
-    const [p, q] = [await stage.open(node), await stage.open(node, { instance: 'i3' })];
-    p.say(join('t'));
-    await stage.settle();
-    const [first, second] = [p, q].map(({ welcome }) => welcome.client);
-    assert.deepEqual(events(watcher), [`+${first}`]);
-    // What the engine did counts, though its answer, or the news of it, is lost.
-    const { streams } = memoryEngine(stage);
-    node.instead.enter = (...call) => streams.enter(...call).then(unreachable);
-    node.instead.leave = (...call) => streams.leave(...call).then(unreachable);
-    node.instead.append = unreachable;
-    q.say(join('t'));
-    p.say({ type: 'unsubscribe', topic: 't' });
-    await stage.settle();
-    for (const name of ['enter', 'leave', 'append'] as const) delete node.instead[name];
-    await stage.settle(2_000);
-    assert.deepEqual(events(watcher).toSorted(), [`+${second}`, `-${first}`].toSorted());
-    await stage.settle(20_000);
-    assert.deepEqual(events(watcher), [], 'once is enough');
-  });
-
   test('may be refused, and what the engine did not take is entered with the next refresh', async () => {
     const stage = new Stage();
     const node = stage.node('a', { presenceMs: 6_000, authorize: ({ action, topic }) => action !== 'presence' || topic === 't' });
@@ -126,6 +101,60 @@ inEachForm('presence', (Stage) => {
     delete node.instead.enter;
     await stage.settle(2_000);
     assert.deepEqual(await present(stage, link, 't'), [link.welcome.client]);
+  });
+});
+
+inEachForm('a join or a leave', (Stage) => {
+  test('is told once where the node hears no answer, and ends of it: who came, who left, and that they are gone', async () => {
+    const stage = new Stage();
+    const [a, b] = [stage.node('a', { presenceMs: 6_000 }), stage.node('b', { presenceMs: 6_000 })];
+    const watcher = await stage.open(a, { instance: 'i2' });
+    watcher.say(fromNow('@presence/t'));
+    const [p, q] = [await stage.open(b), await stage.open(b, { instance: 'i3' })];
+    p.say(join('t'));
+    await stage.settle();
+    const [first, second] = [p, q].map(({ welcome }) => welcome.client);
+    assert.deepEqual(events(watcher), [`+${first}`]);
+    const { streams } = memoryEngine(stage);
+    b.instead.enter = (...call) => streams.enter(...call).then(unreachable);
+    b.instead.leave = (...call) => streams.leave(...call).then(unreachable);
+    b.instead.append = unreachable;
+    q.say(join('t'));
+    p.say({ type: 'unsubscribe', topic: 't' });
+    await b.sessions.stop();
+    await stage.settle();
+    assert.deepEqual(events(watcher).toSorted(), [`+${second}`, `-${first}`].toSorted());
+    await stage.settle(20_000);
+    assert.deepEqual(events(watcher), [`-${second}`]);
+  });
+
+  test('is told again where a node stood still for longer than presenceMs, and in its order', async () => {
+    const stage = new Stage();
+    const [a, b] = [stage.node('a', { presenceMs: 6_000 }), stage.node('b', { presenceMs: 6_000 })];
+    const watcher = await stage.open(a, { instance: 'i2' });
+    watcher.say(fromNow('@presence/t'));
+    const link = await stage.open(b);
+    link.say(join('t'));
+    await stage.settle();
+    b.instead.enter = unreachable;
+    await stage.settle(20_000);
+    delete b.instead.enter;
+    await stage.settle(2_000);
+    const { client } = link.welcome;
+    assert.deepEqual(events(watcher), [`+${client}`, `-${client}`, `+${client}`]);
+  });
+
+  test('ends for all of a crowd whose node died within one refresh, however many they are', async () => {
+    const stage = new Stage();
+    const [a, b] = [stage.node('a', { presenceMs: 6_000 }), stage.node('b', { presenceMs: 6_000 })];
+    const watcher = await stage.open(a, { instance: 'i' });
+    watcher.say(fromNow('@presence/t'));
+    for (let i = 0; i < 250; i++) (await stage.open(b, { instance: `i${i}` })).say(join('t'));
+    await stage.settle();
+    assert.equal(events(watcher).length, 250);
+    await b.sessions.stop();
+    await stage.settle(9_000);
+    assert.equal(events(watcher).filter((event) => event.startsWith('-')).length, 250);
   });
 });
 

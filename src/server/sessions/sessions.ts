@@ -91,7 +91,7 @@ export class Sessions implements SessionHost {
       VITALS_METHOD,
       vitalsHandler(ports.tally, () => this.requests.also(VITALS_METHOD)),
     );
-    this.presence = new Presence({ engine, hub: this.hub, clock, log, ttlMs: settings.presenceMs });
+    this.presence = new Presence({ engine, hub: this.hub, clock, log, ttlMs: settings.presenceMs, keep });
   }
 
   start(): void {

@@ -112,7 +112,7 @@ class NodeEngine implements Engine {
       (...args: unknown[]) =>
         this.#call(() => (shared.inner.streams as unknown as Calls)[name](...args));
     const names = ['append', 'read', 'tops', 'claim', 'keepSessions', 'endSession', 'skipNumbers', 'saveReply', 'findReply', 'enter', 'leave', 'present'];
-    const calls = Object.fromEntries([...names, 'lapsed'].map((name) => [name, through(name)]));
+    const calls = Object.fromEntries([...names, 'lapse'].map((name) => [name, through(name)]));
     this.streams = { ...(calls as unknown as Streams), tail: (stream, listener) => this.#tail(stream, listener) };
   }
 

@@ -4,6 +4,7 @@ import { VirtualClock } from '../../core/clock.ts';
 import { below, seeded, type Random } from '../../core/random.ts';
 import type { ClientSettings } from '../../client/options.ts';
 import { isClean, Judge } from '../../judge/judge.ts';
+import { isPresenceClean, PresenceJudge } from '../../judge/presence-judge.ts';
 import type { PageEvent } from '../../host/browser.ts';
 import { EVERYBODY, INBOX, type Codec } from '../../protocol/frames.ts';
 import { jsonCodec } from '../../protocol/json.ts';
@@ -11,6 +12,7 @@ import { protoCodec } from '../../protocol/proto.ts';
 import { streamOf } from '../../server/hub/hub.ts';
 import { SharedEngine } from './engine.ts';
 import { addressOf, ANYBODY, Fleet, forbiddenTo, topicOf, userOf } from './fleet.ts';
+import { PresenceWitness } from './presence-witness.ts';
 import { Process } from './process.ts';
 import { Notes, Witness } from './witness.ts';
 import { ALL, LONG_MS, times, type Fault, type World } from './world.ts';
@@ -25,6 +27,9 @@ const TO_EVERYBODY = 50;
 const inboxOf = (client: number): number => 100 + (client >> 1);
 /** Publications of nodes: each is its own publisher, since nothing is promised of their order among each other. */
 const FIRST_PUBLICATION = 10_000;
+
+/** So often everybody asks who is there. */
+const ASK_MS = 1_500;
 
 interface Person {
   readonly process: Process;
@@ -52,6 +57,8 @@ class Run {
   readonly #people: Person[];
   readonly #random: Random;
   readonly #codec: Codec;
+  /** One for each topic. */
+  readonly #presence: readonly PresenceJudge[];
   #alarm: string | null = null;
   #publications = 0;
 
@@ -60,6 +67,7 @@ class Run {
     this.#world = world;
     this.#judge = new Judge(forgets(world) ? 'not all' : 'all');
     this.#notes = new Notes(this.#judge);
+    this.#presence = Array.from({ length: world.topics }, () => new PresenceJudge(forgets(world) ? 'not all' : 'all'));
     this.#random = seeded(seed ^ 0x5eed);
     this.#codec = world.codec === 'json' ? jsonCodec : protoCodec;
     this.#engine = new SharedEngine(this.#clock, seeded(seed ^ 0xe1));
@@ -71,6 +79,7 @@ class Run {
   async toItsEnd(): Promise<Violation | null> {
     const { faults, topics } = this.#world;
     for (const { witness } of this.#people) for (let topic = 0; topic < topics; topic++) witness.follow(topic, 0);
+    if (this.#world.watching) this.#watchPresence();
     for (const fault of faults) this.#clock.after(fault.atMs, () => this.#happen(fault));
     this.#clock.after(times.beginMs, () => this.#turn());
     await this.#clock.advanceAsync(times.disturbedMs);
@@ -109,6 +118,14 @@ class Run {
     const names = { topicOf, inbox: inboxOf(client), everybody: TO_EVERYBODY };
     const witness = new Witness({ name: client, settings, notes: this.#notes, mayPublish, ...names });
     return Object.assign(person, { process, witness });
+  }
+
+  #watchPresence(): void {
+    for (const { process, witness } of this.#people) {
+      const { client, name } = witness;
+      const followers = this.#presence.map((judge, topic) => new PresenceWitness({ client, topic: topicOf(topic), name, hear: (event) => judge.hear(event) }));
+      this.#clock.every(ASK_MS, () => process.run(() => followers.forEach((follower) => witness.isDone || void follower.ask())));
+    }
   }
 
   /** Somebody does something, until it is time to be quiet. */
@@ -231,6 +248,19 @@ class Run {
         return { invariant: 'nothing is undecided while sessions live', seen: `${name}: ${witness.undecided} messages` };
       if (keepsAll(this.#world) && witness.gaps > 0) return { invariant: 'no gap while streams keep everything', seen: `${name}: ${witness.gaps} gaps` };
     }
+    return this.#told() ?? this.#history();
+  }
+
+  /** Joins and leaves. */
+  #told(): Violation | null {
+    for (const [topic, judge] of this.#presence.entries()) {
+      const verdict = judge.verdict();
+      if (!isPresenceClean(verdict)) return { invariant: 'joins and leaves lead from list to list', seen: `${topicOf(topic)}: ${verdict.firstFault}` };
+    }
+    return null;
+  }
+
+  #history(): Violation | null {
     const verdict = this.#judge.verdict();
     if (isClean(verdict)) return null;
     const { lost, duplicated, outOfOrder, silentGaps, foreign, firstFault } = verdict;

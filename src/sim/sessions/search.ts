@@ -22,7 +22,16 @@ export async function shrink(found: Found): Promise<Found> {
   for (let i = small.world.faults.length - 1; i >= 0; i--) {
     await attempt({ ...small.world, faults: small.world.faults.filter((_, j) => j !== i) });
   }
-  for (const change of [{ asyncHooks: false }, { refusing: false }, { skewMs: [] }, { latencyMs: 1 }, { turnsPerS: 10 }, { turnsPerS: 2 }, { topics: 1 }]) {
+  for (const change of [
+    { watching: false },
+    { asyncHooks: false },
+    { refusing: false },
+    { skewMs: [] },
+    { latencyMs: 1 },
+    { turnsPerS: 10 },
+    { turnsPerS: 2 },
+    { topics: 1 },
+  ]) {
     await attempt({ ...small.world, ...change });
   }
   while (small.world.clients > 1 && (await attempt({ ...small.world, clients: small.world.clients - 1 })));

@@ -46,6 +46,8 @@ export interface World {
   readonly asyncHooks: boolean;
   /** Each client may not publish on one of the topics. */
   readonly refusing: boolean;
+  /** Everybody follows who comes and goes, and asks who is there now and then. */
+  readonly watching: boolean;
   readonly balanced: boolean;
   readonly skewMs: readonly number[];
   readonly faults: readonly Fault[];
@@ -87,6 +89,8 @@ export function worldOf(seed: number): World {
     history: pick(random, [0, 5]),
     asyncHooks: random.next() < 0.3,
     refusing: random.next() < 0.2,
+    // One world in four, as it makes much traffic; not by the dice, which would make all worlds others.
+    watching: seed % 4 === 1,
     balanced: random.next() < 0.5,
     skewMs: Array.from({ length: nodes }, () => pick(random, [0, 500, -500, 60_000])),
     faults: [...faults.filter(happens), ...extra].sort((a, b) => a.atMs - b.atMs),
