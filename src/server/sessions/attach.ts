@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import type { Connection } from '../../connections/connection.ts';
 import type { Attachment } from '../../connections/ports.ts';
-import { FrameSocket, type FrameRules } from '../../connections/transports/frame-socket.ts';
+import type { FrameRules, FrameSocket } from '../../connections/transports/frame-socket.ts';
 import { attachFrameSockets, type FrameAttachment } from '../../connections/transports/frame-sockets.ts';
 import { acceptance, readHandshake } from '../../connections/transports/websocket-handshake.ts';
 import type { FleetNode } from '../../node/node.ts';
@@ -14,22 +14,16 @@ import { CloseCode } from '../../protocol/close-codes.ts';
 import { subprotocols, type Codec } from '../../protocol/frames.ts';
 import { jsonCodec } from '../../protocol/json.ts';
 import { protoCodec } from '../../protocol/proto.ts';
-import type { Packer } from '../hub/follower.ts';
 import { laterReason, type Door } from './door.ts';
 import type { Accepted, SessionsSettings } from './options.ts';
 import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
-import { WebSocketLink, webSocketPacker } from './websocket-link.ts';
+import { WebSocketLink, webSocketPacker, type LinkKind } from './websocket-link.ts';
 
 /** Who was told to come later has this long to answer the close: there may be many of them. */
 const LATER_MS = 2_000;
 
-interface Kind {
-  readonly codec: Codec;
-  readonly packer: Packer;
-}
-
-const kindOf = (codec: Codec): Kind => ({ codec, packer: webSocketPacker(codec) });
+const kindOf = (codec: Codec): LinkKind => ({ codec, packer: webSocketPacker(codec) });
 
 const KINDS = { [subprotocols.json]: kindOf(jsonCodec), [subprotocols.proto]: kindOf(protoCodec) };
 
@@ -110,21 +104,20 @@ class Entrance {
     // It may have left meanwhile.
     if (!socket.readable || !socket.writable) return void socket.destroy();
     socket.write(acceptance(key, protocol));
-    const frames = new FrameSocket<Session>(socket, head, this.#rules);
-    if (answer.kind === 'in') return this.#enter(frames, request, KINDS[protocol ?? subprotocols.json]);
+    const link = new WebSocketLink({ socket, head }, KINDS[protocol ?? subprotocols.json], this.#rules);
+    if (answer.kind === 'in') return this.#enter(link, request);
     // Browsers cannot read a failed handshake; so this one succeeds, to be closed with what they need to know.
-    frames.close(CloseCode.tryLater, laterReason(answer), LATER_MS);
+    link.close(CloseCode.tryLater, laterReason(answer), LATER_MS);
   }
 
   detach(): void {
     this.#transport.detach();
   }
 
-  #enter(frames: FrameSocket<Session>, request: IncomingMessage, kind: Kind): void {
+  #enter(link: WebSocketLink, request: IncomingMessage): void {
     const { node, sessions } = this.#ports;
-    const session = sessions.accept(new WebSocketLink(frames, kind), new Caller(request));
-    frames.owner = session;
-    const connection = this.#transport.accept(frames);
+    link.owner = sessions.accept(link, new Caller(request));
+    const connection = this.#transport.accept(link);
     node.registry.direct(connection);
     node.registry.onRetire(connection, this.#onRetire);
   }
