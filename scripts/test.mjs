@@ -26,7 +26,7 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 // more than it works.
 const kindOf = (file) => {
   if (file.startsWith('dist/test/sim/')) return 'virtual';
-  return /^dist\/test\/((chaos|cli|e2e|fleet|sessions)\/|gateway\/(redirect|sidecar)\.)/.test(file) ? 'timed' : 'quick';
+  return /^dist\/test\/((chaos|cli|e2e|fleet|sessions)\/|gateway\/(redirect|sidecar)\.|browser\/real\.)/.test(file) ? 'timed' : 'quick';
 };
 const wave = (name, how) =>
   run(
