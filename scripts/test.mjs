@@ -26,7 +26,7 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 // more than it works.
 const kindOf = (file) => {
   if (file.startsWith('dist/test/sim/')) return 'virtual';
-  return /^dist\/test\/((chaos|cli|e2e|fleet|sessions)\/|gateway\/(redirect|sidecar)\.)/.test(file) ? 'timed' : 'quick';
+  return /^dist\/test\/((chaos|cli|e2e|fleet|sessions)\/|gateway\/(redirect|sidecar)\.|browser\/real\.)/.test(file) ? 'timed' : 'quick';
 };
 const wave = (name, how) =>
   run(
@@ -63,6 +63,8 @@ async function run(paths, { concurrency, name, priority }) {
   const leftovers = `--import=${new URL('leftovers.mjs', import.meta.url).href}`;
   const child = spawn(process.execPath, ['--test', leftovers, `--test-concurrency=${concurrency}`, ...reporters, ...paths], {
     stdio: priority === undefined ? 'inherit' : ['ignore', 'pipe', 'inherit'],
+    // Nodes that tests break on purpose say so; what they say is looked at where it matters.
+    env: { ...process.env, NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --disable-warning=EvenkeelWarning` },
   });
   if (priority !== undefined) setPriority(child.pid, priority);
   const output = [];

@@ -19,7 +19,10 @@ function start(id, serverPort) {
   child.on('message', () => (state.up = true));
   child.on('exit', () => {
     state.up = false;
-    if (!ending) setTimeout(() => start(id, serverPort), 3_000);
+    // Not after the end: the new server and this process would keep each other alive.
+    setTimeout(() => {
+      if (!ending) start(id, serverPort);
+    }, 3_000).unref();
   });
 }
 

@@ -8,9 +8,16 @@ import { fleetCommand } from './commands/fleet.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { simCommand } from './commands/sim.ts';
 import { swarmCommand } from './commands/swarm.ts';
+import { mustName } from './must-name.ts';
 
-/** What the user must correct on the command line; everything else failed while it ran. */
-const BAD_USAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['EVENKEEL_BAD_OPTION', 'EVENKEEL_BAD_CONFIG', 'EVENKEEL_TOO_MANY_CLIENTS']);
+/** What the user must correct, on the command line or around it, before anything can start; everything else failed while it ran. */
+const BAD_USAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'EVENKEEL_BAD_OPTION',
+  'EVENKEEL_BAD_CONFIG',
+  'EVENKEEL_TOO_MANY_CLIENTS',
+  'EVENKEEL_ENGINE_UNREACHABLE',
+  'EVENKEEL_PORT_TAKEN',
+]);
 
 process.exitCode = await run(process.argv);
 
@@ -26,8 +33,10 @@ async function run(argv: readonly string[]): Promise<number> {
   for (const command of [demoCommand(), fleetCommand(), gatewayCommand(), simCommand(), swarmCommand()])
     program.addCommand(command.copyInheritedSettings(program));
   try {
+    mustName(program, argv.slice(2));
     await program.parseAsync([...argv]);
-    return 0;
+    // A command that fails without an error has set it.
+    return Number(process.exitCode ?? 0);
   } catch (error) {
     return failure(error);
   }
@@ -36,8 +45,7 @@ async function run(argv: readonly string[]): Promise<number> {
 function failure(error: unknown): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
-    // Without a sub-command commander has shown the help, and has nothing to add.
-    if (error.code !== 'commander.help') say(error.message);
+    say(error.message);
     return 2;
   }
   if (!EvenkeelError.is(error)) throw error;

@@ -40,6 +40,8 @@ export interface NodeStatus {
   readonly version: string;
   readonly startedAt: number;
   readonly connections: number;
+  /** How much of the whole it should carry, relative to the others. */
+  readonly capacity: number;
   /** null while nobody coordinates. */
   readonly target: number | null;
   readonly load: number;
@@ -84,6 +86,7 @@ export class Operator {
         version: record.version,
         startedAt: record.startedAt,
         connections: record.connections,
+        capacity: record.capacity,
         target: targets[record.id] ?? null,
         load: record.load,
         strain: record.strain,

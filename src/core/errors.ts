@@ -21,6 +21,7 @@ export const errorCodes = {
   EVENKEEL_TOO_MANY_CLIENTS: 'The file limit of the machine does not allow that many clients. The message names the number that fits.',
   EVENKEEL_UPSTREAM_UNREACHABLE: 'A connection from the gateway to an upstream could not be made; the message says to which, and why.',
   EVENKEEL_NO_ANSWER: 'A node did not answer a request in time.',
+  EVENKEEL_NOT_DELIVERED: 'Messages between the clients of a swarm did not arrive as promised. The message counts the faults; the report has all figures.',
   EVENKEEL_LIMIT: 'A limit of the product was reached; the message names it.',
   EVENKEEL_UNAUTHORIZED: 'The admin API was called without its token, or from a web page or host name that is not its own.',
   EVENKEEL_INTERNAL: 'A mistake inside Evenkeel. The log has the details; please report it.',

@@ -9,5 +9,5 @@ export interface Log {
 
 const nothing = (): void => {};
 
-/** A log that keeps nothing: the default of the library, and what tests use when they do not look. */
+/** A log that keeps nothing: `log: null` of the library, the simulator's, and what tests use when they do not look. */
 export const silentLog: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing };

@@ -7,10 +7,11 @@
  */
 import type { Clock, Timer } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
-import { type Log, silentLog } from '../core/log.ts';
+import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import { realClock } from '../host/clock.ts';
 import { realRandom } from '../host/random.ts';
+import { logOf } from '../host/warnings.ts';
 import { bad } from './bounds.ts';
 import type { Engine, Json } from './engine.ts';
 import { JoinedEngine } from './joined.ts';
@@ -26,7 +27,7 @@ export interface LocalOptions extends PlaceOptions {
   readonly role?: LocalRole;
   readonly clock?: Clock;
   readonly random?: Random;
-  readonly log?: Log;
+  readonly log?: Log | null | undefined;
   /** Longest time that a call may last, ms. Default 2000. */
   readonly timeoutMs?: number;
 }
@@ -41,7 +42,8 @@ const WATCH_MS = 1_000;
 
 /** Throws EVENKEEL_BAD_OPTION for a bad name, role or directory; everything else is told by health and by the calls. */
 export function localEngine(options: LocalOptions): Engine {
-  const { role = 'auto', clock = realClock, random = realRandom, log = silentLog, timeoutMs = 2_000 } = options;
+  const { role = 'auto', clock = realClock, random = realRandom, timeoutMs = 2_000 } = options;
+  const log = logOf(options.log);
   if (role !== 'auto' && role !== 'host' && role !== 'join') throw bad('role', "must be 'auto', 'host' or 'join'", role);
   const place = findPlace(options);
   const name = `local engine ${options.name}`;

@@ -4,11 +4,12 @@
 import { isIP } from 'node:net';
 import type { Clock, Timer } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
-import { type Log, silentLog } from '../core/log.ts';
+import type { Log } from '../core/log.ts';
 import type { NodeRecord } from '../core/membership.ts';
 import type { Random } from '../core/random.ts';
 import { realClock } from '../host/clock.ts';
 import { realRandom } from '../host/random.ts';
+import { logOf } from '../host/warnings.ts';
 import { bad, tooMuch } from './bounds.ts';
 import { type Engine, engineLimits, type Json } from './engine.ts';
 import { JoinedEngine } from './joined.ts';
@@ -27,7 +28,7 @@ export interface RedisOptions {
   readonly prefix?: string;
   readonly clock?: Clock;
   readonly random?: Random;
-  readonly log?: Log;
+  readonly log?: Log | null | undefined;
   /** Longest time that a call may last, ms. Default 2000. */
   readonly timeoutMs?: number;
 }
@@ -46,7 +47,8 @@ const QUEUE_LENGTH = 100_000;
  * can be reached is told by health and by the calls.
  */
 export function redisEngine(options: RedisOptions): Engine {
-  const { url, fleet, prefix = 'evenkeel', clock = realClock, random = realRandom, log = silentLog, timeoutMs = 2_000 } = options;
+  const { url, fleet, prefix = 'evenkeel', clock = realClock, random = realRandom, timeoutMs = 2_000 } = options;
+  const log = logOf(options.log);
   const address = readRedisUrl(url);
   mustBeName('fleet', fleet);
   mustBeName('prefix', prefix);

@@ -4,11 +4,12 @@
  *
  * @module
  */
-import { silentLog, type Log } from '../core/log.ts';
+import type { Log } from '../core/log.ts';
 import { realClock } from '../host/clock.ts';
 import { realFetch } from '../host/fetch.ts';
 import { loadSampler } from '../host/load.ts';
 import { freshName, realRandom } from '../host/random.ts';
+import { logOf } from '../host/warnings.ts';
 import { Gateway } from './gateway.ts';
 import type { GatewaySettings } from './settings.ts';
 
@@ -21,8 +22,8 @@ export type { GatewaySettings } from './settings.ts';
 export type { RelayedWebSocket } from './websocket/relay.ts';
 
 export interface GatewayOptions {
-  /** Where facts go. Default: nowhere. A pino logger fits. */
-  readonly log?: Log | undefined;
+  /** Where facts go; a pino logger fits. Default: warnings and errors are warnings of the process, each at most once a minute. `null`: nowhere. */
+  readonly log?: Log | null | undefined;
   /** What `POST /api/reload` of its admin API does: read the configuration again and call `reload`. Default: it is refused. */
   readonly reload?: (() => Promise<void>) | undefined;
 }
@@ -31,11 +32,11 @@ export interface GatewayOptions {
  * Opens a gateway. Resolves once every listener listens; rejects with EVENKEEL_BAD_OPTION or EVENKEEL_PORT_TAKEN, and then nothing
  * was started.
  */
-export function openGateway(settings: GatewaySettings, { log = silentLog, reload }: GatewayOptions = {}): Promise<Gateway> {
+export function openGateway(settings: GatewaySettings, { log, reload }: GatewayOptions = {}): Promise<Gateway> {
   return Gateway.open(settings, {
     clock: realClock,
     random: realRandom,
-    log,
+    log: logOf(log),
     incarnation: freshName(),
     sampler: loadSampler(),
     fetch: realFetch,

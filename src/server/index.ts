@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { EvenkeelError } from '../core/errors.ts';
 import type { Listen } from '../core/event.ts';
 import type { Goodbye } from '../core/goodbye.ts';
-import { silentLog, type Log } from '../core/log.ts';
+import type { Log } from '../core/log.ts';
 import { describeIssue } from '../core/options.ts';
 import type { Connection } from '../connections/connection.ts';
 import { connectionOf } from '../connections/socket-link.ts';
@@ -22,6 +22,7 @@ import { afterThis, realClock } from '../host/clock.ts';
 import { loadSampler } from '../host/load.ts';
 import { freshName, realRandom } from '../host/random.ts';
 import { canCatch, exit, onSignals } from '../host/signals.ts';
+import { logOf } from '../host/warnings.ts';
 import { FleetNode } from '../node/node.ts';
 import { nodeShape, readNodeOptions, type NodeOptions } from '../node/options.ts';
 import { attachTo, isSocketIo, type Attachable } from './attach.ts';
@@ -60,8 +61,8 @@ export interface EvenkeelOptions extends NodeOptions {
    * SIGTERM and SIGUSR2; `[]`: none, and you call `drain` yourself.
    */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
-  /** Where facts go. Default: nowhere. A pino logger fits. */
-  readonly log?: Log | undefined;
+  /** Where facts go; a pino logger fits. Default: warnings and errors are warnings of the process, each at most once a minute. `null`: nowhere. */
+  readonly log?: Log | null | undefined;
 }
 
 /** A page of connections must fit into one message of the engine. */
@@ -103,14 +104,15 @@ const schema = z.strictObject({
   ...nodeShape,
   engine: z.union([z.string().max(2048), engineSchema]).optional(),
   signals: z.array(z.string().refine(canCatch, 'it must be a signal of this system that a process can catch')).optional(),
-  log: logSchema.optional(),
+  log: logSchema.nullish(),
 });
 
 /** Makes this process a node of a fleet. Throws EVENKEEL_BAD_OPTION before anything is started. */
 export function evenkeel(options: EvenkeelOptions = {}): Evenkeel {
   const checked = schema.safeParse(options);
   if (!checked.success) throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(checked.error.issues[0], options, ''));
-  const { engine: wanted = 'local', signals = ['SIGTERM', 'SIGUSR2'], log = silentLog, ...rest } = options;
+  const { engine: wanted = 'local', signals = ['SIGTERM', 'SIGUSR2'], log: wantedLog, ...rest } = options;
+  const log = logOf(wantedLog);
   const settings = readNodeOptions(rest.load === undefined ? rest : { ...rest, load: tamedLoad(rest.load, log) });
   const opened = typeof wanted === 'string' ? openEngine(wanted, { fleet: settings.fleet, clock: realClock, random: realRandom, log }) : null;
   const engine = opened ?? (wanted as Engine);

@@ -73,20 +73,20 @@ test('bad flags: one line that names the thing, the rule and the value, and exit
   }
 });
 
-test('an engine that cannot be reached: one line, exit code 1, nothing left', async () => {
+test('an engine that cannot be reached: one line, exit code 2, nothing left', async () => {
   const { code, stdout, stderr } = await command('demo', '--headless', '--json', '--engine', 'redis://127.0.0.1:1');
-  assert.equal(code, 1);
+  assert.equal(code, 2);
   assert.equal(stdout, '');
   assert.match(stderr, /^error: .*ENGINE_UNREACHABLE\)\n$/);
 });
 
-test('a port that is taken: one line, exit code 1, nothing was started', async () => {
+test('a port that is taken: one line, exit code 2, nothing was started', async () => {
   const other = createServer();
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
   const { port } = other.address() as AddressInfo;
   const { code, stdout, stderr } = await command('demo', '--port', String(port));
   other.close();
-  assert.equal(code, 1);
+  assert.equal(code, 2);
   assert.equal(stdout, '');
   assert.match(stderr, /^error: --port must be free on 127\.0\.0\.1, got \d+: .*PORT_TAKEN\)\n$/);
 });

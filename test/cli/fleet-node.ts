@@ -7,7 +7,7 @@ import { evenkeel } from '../../src/server/index.ts';
 import { until } from '../engines/until.ts';
 
 const [fleet, id, clients] = process.argv.slice(2);
-const node = evenkeel({ fleet, id, engine: 'local', drain: { deadlineMs: 600, noticeMs: 0, settleMs: 300 }, rebalance: { stableMs: 0 } });
+const node = evenkeel({ fleet, id, capacity: 3, engine: 'local', drain: { deadlineMs: 600, noticeMs: 0, settleMs: 300 }, rebalance: { stableMs: 0 } });
 const server = createServer((socket) => socket.on('error', () => socket.destroy()).resume());
 node.attach(server);
 const admin = await serveAdmin(node, { port: 0 });

@@ -94,11 +94,16 @@ describe('evenkeel fleet', () => {
       ],
     );
     assert.ok(coordinator !== null && nodes.has(coordinator));
-    for (const key of ['id', 'address', 'state', 'version', 'startedAt', 'connections', 'target', 'load', 'strain']) assert.ok(key in listed[0], key);
+    for (const key of ['id', 'address', 'state', 'version', 'startedAt', 'connections', 'capacity', 'target', 'load', 'strain'])
+      assert.ok(key in listed[0], key);
     const lines = (await shown('status')).split('\n');
     assert.match(lines[0], new RegExp(`^fleet ${FLEET}: imbalance \\d\\.\\d{3}, rebalancing .+, coordinator n[12]$`));
-    assert.match(lines[2], /^NODE {2}STATE {2}ROTATION {2}CONNECTIONS {2}TARGET /);
-    assert.match(lines[3], /^n1 +up +in +5 +\d+ /);
+    assert.match(lines[2], /^NODE {2}STATE {2}ROTATION {2}CONNECTIONS {2}CAPACITY {2}TARGET /);
+    assert.match(lines[3], /^n1 +up +in +5 +3 +\d+ /);
+    assert.deepEqual(
+      listed.map(({ capacity }) => capacity),
+      [3, 3],
+    );
   });
 
   it('the admin API of a node shows the same', async () => {
@@ -160,14 +165,14 @@ describe('evenkeel fleet, used wrongly,', () => {
     const name = `nobody-${process.pid}`;
     const message = new RegExp(`a fleet must run on this machine under the local engine '${name}', got none: .* \\(EVENKEEL_ENGINE_UNREACHABLE\\)`);
     await Promise.all([
-      fails(1, message, 'status', '--fleet', name),
-      fails(1, message, 'drain', 'n1', '--fleet', name, '--json'),
-      fails(1, message, 'status', '--engine', `local:${name}`),
+      fails(2, message, 'status', '--fleet', name),
+      fails(2, message, 'drain', 'n1', '--fleet', name, '--json'),
+      fails(2, message, 'status', '--engine', `local:${name}`),
     ]);
   });
 
   it('says when Redis cannot be reached', async () => {
-    await fails(1, /EVENKEEL_ENGINE_UNREACHABLE/, 'status', '--engine', 'redis://127.0.0.1:1');
+    await fails(2, /EVENKEEL_ENGINE_UNREACHABLE/, 'status', '--engine', 'redis://127.0.0.1:1');
   });
 
   it('says when Redis knows no such fleet', { skip: noRedis }, async () => {
@@ -190,7 +195,10 @@ describe('evenkeel fleet, used wrongly,', () => {
       fails(2, /missing required argument 'node'/, 'drain'),
       fails(2, /too many arguments/, 'status', 'n1'),
       fails(2, /unknown option '--force'/, 'drain', 'n1', '--force'),
-      fails(2, /unknown command 'explode'/, 'explode'),
+      fails(2, /^error: evenkeel fleet must be followed by one of status, plan, .*, got explode \(EVENKEEL_BAD_OPTION\)$/m, 'explode'),
+      fails(2, /evenkeel fleet must be followed by .*, got explode/, 'explode', '--help'),
+      fails(2, /evenkeel fleet must be followed by .*, got nothing/),
+      fails(2, /evenkeel fleet rebalance must be followed by one of start, pause, stop, or --help, got nothing/, 'rebalance'),
     ]);
   });
 });

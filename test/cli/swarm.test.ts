@@ -1,11 +1,14 @@
 // The swarm against a plain server and one with sessions: every request and message is accounted for, connections are reused, and
 // bad flags are refused.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import type { SwarmReport } from '../../src/cli/swarm/account.ts';
+import { memoryEngine } from '../../src/engine/memory.ts';
+import { realClock } from '../../src/host/clock.ts';
 import { evenkeel } from '../../src/server/index.ts';
 import { FaultProxy } from '../chaos/fault-proxy.ts';
 import { begin, command, eventually } from './command.ts';
@@ -14,6 +17,8 @@ const KEYS = ['clients', 'connected', 'attempts', 'requests', 'failedRequests', 
   'duplicated',
   'outOfOrder',
   'gaps',
+  'silentGaps',
+  'foreign',
   'undecided',
   'closeCodes',
   'latencyMs',
@@ -27,7 +32,7 @@ let connections = 0;
 before(async () => {
   server = createServer((request, response) => {
     request.resume();
-    if (request.url === '/fail') response.statusCode = 500;
+    if (request.url === '/fail' || (request.url === '/fail-some' && Math.random() < 0.5)) response.statusCode = 500;
     if (request.url === '/close') response.setHeader('connection', 'close');
     response.end('{}');
   });
@@ -65,6 +70,16 @@ async function swarmAt(port: number, protocol: string, path: string, ...more: re
   return report;
 }
 
+/** A swarm of which no request is answered: the report comes all the same, and `why` in one line. */
+async function fails(at: number, path: string, protocol: string, why: string): Promise<SwarmReport> {
+  const url = `${protocol === 'http' ? 'http' : 'ws'}://127.0.0.1:${at}${path}`;
+  const { code, stdout, stderr } = await command('swarm', '--url', url, '--protocol', protocol, '--clients', '3', '--duration-s', '3', '--json');
+  const report = JSON.parse(stdout) as SwarmReport;
+  const line = `--url must be of a server that answers, got 0 answers to ${report.requests} requests of 3 clients at ${url} (${why})`;
+  assert.deepEqual([code, stderr], [1, `error: ${line} (EVENKEEL_NO_ANSWER)\n`]);
+  return report;
+}
+
 test('http: one connection per client, every request answered', async () => {
   const before = connections;
   const report = await swarm('http', '/heartbeat', '--clients', '50', '--rate', '10', '--duration-s', '2');
@@ -85,11 +100,22 @@ test('http: a connection that the server ends with its answer costs nothing', as
 });
 
 test('http: a status from 400 on is a failure, and so is a refused connection', async () => {
-  const refused = await swarm('http', '/fail', '--clients', '10', '--rate', '5', '--duration-s', '1');
+  const some = await swarm('http', '/fail-some', '--clients', '10', '--rate', '5', '--duration-s', '2');
+  assert.ok(some.failedRequests > 0 && some.acknowledged > 0);
+  const refused = await fails(port, '/fail', 'http', 'status 500');
   assert.ok(refused.failedRequests > 0 && refused.acknowledged === 0);
-  const { stdout } = await command('swarm', '--url', 'http://127.0.0.1:1/', '--protocol', 'http', '--clients', '3', '--duration-s', '1.5', '--json');
-  const report = JSON.parse(stdout) as SwarmReport;
-  assert.ok(report.failedRequests > 0 && report.connected === 0);
+  const nobody = await fails(1, '/', 'http', 'connect ECONNREFUSED 127.0.0.1:1 on a new connection');
+  assert.ok(nobody.failedRequests > 0 && nobody.connected === 0);
+});
+
+test('where not one request is answered it fails, and says why', async () => {
+  const closed = await fails(1, '/', 'websocket', 'connecting: ECONNREFUSED');
+  assert.ok(closed.attempts > 0);
+  const stranger = createTcpServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
+  await once(stranger, 'listening');
+  const { attempts, requests } = await fails((stranger.address() as AddressInfo).port, '/evenkeel', 'session', 'connecting: close 1006');
+  stranger.close();
+  assert.deepEqual([attempts > 0, requests], [true, 0]);
 });
 
 test('websocket: every message answered', async () => {
@@ -132,9 +158,40 @@ test('session: every message reaches everybody of its group, also when connectio
   assert.ok((report.latencyMs.p50 ?? 0) > 0);
 });
 
+test('session: a message that comes twice is told, and fails it', async () => {
+  const engine = memoryEngine({ clock: realClock });
+  const { streams } = engine;
+  const append = streams.append.bind(streams);
+  let messages = 0;
+  streams.append = async (order) => {
+    const appended = await append(order);
+    if (++messages % 20 === 0) await append({ ...order, author: { kind: 'id', id: `again ${messages}` } });
+    return appended;
+  };
+  await using node = evenkeel({ fleet: 'swarm', id: 'n1', engine, signals: [] });
+  const host = createServer();
+  const sessions = node.sessions(host);
+  await new Promise<void>((resolve) => host.listen(0, '127.0.0.1', resolve));
+  const url = `ws://127.0.0.1:${(host.address() as AddressInfo).port}/evenkeel`;
+  const run = await command('swarm', '--url', url, '--protocol', 'session', '--clients', '10', '--rate', '10', '--duration-s', '2', '--json');
+  await sessions.detach();
+  host.closeAllConnections();
+  host.close();
+  await engine.close();
+  const report = JSON.parse(run.stdout) as SwarmReport;
+  assert.ok((report.duplicated ?? 0) > 0, run.stdout);
+  assert.equal(run.code, 1);
+  assert.match(
+    run.stderr,
+    /^stream \d: message [^]*\nerror: every message must reach everybody once and in order, got \d+ duplicated.* \(EVENKEEL_NOT_DELIVERED\)\n$/,
+  );
+});
+
 test('Ctrl-C ends it with the report', async () => {
+  const before = connections;
   const running = begin('swarm', '--url', `http://127.0.0.1:${port}/`, '--protocol', 'http', '--clients', '5', '--json');
-  setTimeout(() => running.process.kill('SIGINT'), 1_500);
+  await eventually(() => connections - before === 5, 20_000, 'all must come');
+  running.process.kill('SIGINT');
   const { code, stdout } = await running.outcome;
   assert.equal(code, 0);
   assert.equal((JSON.parse(stdout) as SwarmReport).clients, 5);

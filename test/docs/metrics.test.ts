@@ -5,7 +5,7 @@ import { Metrics } from '../../src/admin/metrics.ts';
 import type { GatewayFacts } from '../../src/gateway/operations.ts';
 import { SessionTally } from '../../src/node/session-tally.ts';
 import type { NodeFacts } from '../../src/admin/source.ts';
-import { codeIn, read, rowsOf, section, sectionsOf, sorted } from './pages.ts';
+import { codeIn, filesBelow, read, rowsOf, section, sectionsOf, sorted } from './pages.ts';
 
 const facts: NodeFacts = {
   fleet: 'f',
@@ -66,6 +66,15 @@ test('every value of a label is named', () => {
     /Values of `protocol`:([^]*?)Values of `reason`:([^]*?)Values of `answer`:([^]*?)\n\n/.exec(page) ?? assert.fail('no list of values');
   assert.deepEqual(sorted(codeIn(protocols)), sorted(Object.keys(facts.connections)));
   assert.deepEqual(sorted(codeIn(reasons)), sorted(Object.keys(facts.goodbyes)));
+  // Each of them is given somewhere: the page must not say of one that it is not in use.
+  const sources = ['src/connections', 'src/core', 'src/gateway'].flatMap(filesBelow).filter((path) => !path.endsWith('.test.ts'));
+  const given = sources.filter((path) => path !== 'src/core/goodbye.ts').map(read);
+  for (const reason of Object.keys(facts.goodbyes))
+    assert.ok(
+      given.some((source) => source.includes(`'${reason}'`)),
+      reason,
+    );
+  assert.doesNotMatch(reasons, /not in use|unused/);
   assert.deepEqual(sorted(codeIn(answers).filter((name) => !name.startsWith('limits'))), sorted(Object.keys(facts.refusals)));
 });
 

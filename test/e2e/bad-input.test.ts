@@ -257,7 +257,7 @@ describe('files and flags', { concurrency: 2 }, () => {
   });
 
   test('flags and commands that nobody knows', async () => {
-    await fails(2, /unknown command 'sail'/, 'sail');
+    await fails(2, /evenkeel must be followed by one of demo, .*, got sail/, 'sail');
     for (const name of ['demo', 'sim']) await fails(2, /unknown option '--colour'/, name, '--colour');
     await fails(2, /unknown option '--colour'/, 'swarm', '--url', 'http://127.0.0.1:1', '--clients', '1', '--protocol', 'http', '--colour');
     await fails(2, /unknown option '--colour'/, 'fleet', 'status', '--colour');

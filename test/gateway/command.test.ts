@@ -11,7 +11,7 @@ import { request } from 'undici';
 import { WebSocket } from 'ws';
 import { freePorts } from '../../src/cli/demo/free-port.ts';
 import { realRandom } from '../../src/host/random.ts';
-import { command, descendants, eventually } from '../cli/command.ts';
+import { begin, command, descendants, eventually } from '../cli/command.ts';
 import { cert, key } from '../transports/certificate.ts';
 import { httpBackend, type Backend } from './servers.ts';
 import { drain, haproxy, lacks, run, start, type Started } from './started.ts';
@@ -75,8 +75,12 @@ describe('what the command line says', () => {
     for (const [args, line] of [
       [[], '--config must be the path of a configuration, or --listen and --to be given, got nothing'],
       [['--listen', ':1'], '--to must be given with --listen, got nothing'],
-      [['--listen', 'x', '--to', 'a:1'], 'listeners[0].listen must be HOST:PORT or :PORT, got "x"'],
-      [['--listen', ':1', '--to', 'a'], 'groups.servers.upstreams[0] must be HOST:PORT, got "a"'],
+      [['--listen', 'x', '--to', 'a:1'], '--listen must be HOST:PORT or :PORT, got "x"'],
+      [['--listen', ':1', '--to', 'a'], '--to must be HOST:PORT, got "a"'],
+      [['--listen', ':1', '--to', 'a:1', '--health', 'x'], '--health must be tcp or a path that begins with /, got "x"'],
+      [['--listen', ':1', '--to', 'a:1', '--engine', 'x'], '--engine must be memory, local, local:NAME, redis://... or rediss://..., got "x"'],
+      [['--listen', ':1', '--to', 'a:1', '--fleet', 'f,g'], '--fleet must be letters, digits and . : @ _ - only, got "f,g"'],
+      [['--listen', ':1', '--to', 'a:1', '--admin', 'x'], '--admin must be HOST:PORT or :PORT, got "x"'],
       [['--listen', ':1', '--to', 'a:1', '--balance', 'best'], '--balance must be one of round-robin, least-connections, random, two-choices, got best'],
       [['--config', 'x.yaml', '--fleet', 'f'], '--fleet must be given without --config, which says it, got both'],
       [['--config', 'none.yaml'], 'the configuration must be a file that can be read, got none.yaml (ENOENT)'],
@@ -117,20 +121,35 @@ describe('what the command line says', () => {
     assert.match(schema.properties.timeouts.properties.connectMs.description, /HAProxy/);
   });
 
-  test('a port that is taken is one line and exit code 1', async (t) => {
+  test('a port that is taken is one line and exit code 2', async (t) => {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     t.after(() => taken.close());
     const { code, stdout, stderr } = await command('gateway', '--listen', `127.0.0.1:${(taken.address() as AddressInfo).port}`, '--to', '127.0.0.1:1');
-    assert.deepEqual([code, stdout], [1, '']);
+    assert.deepEqual([code, stdout], [2, '']);
     assert.match(stderr, /^error: listener address .* must be free, .*\(EVENKEEL_PORT_TAKEN\)\n$/);
   });
+});
+
+test('without its engine it serves, says so, and ends at once with 1 at a second signal', async (t) => {
+  const a = await httpBackend(t, 'a');
+  const [port] = await freePorts(1, realRandom);
+  const flags = ['--listen', `127.0.0.1:${port}`, '--to', a.address, '--fleet', 'f', '--engine', 'redis://127.0.0.1:1'];
+  const running = begin('gateway', ...flags);
+  t.after(() => running.process.kill('SIGKILL'));
+  await eventually(() => running.stdout() !== '', 10_000, 'it listens');
+  const { body, statusCode } = await request(`http://127.0.0.1:${port}/`);
+  await body.dump();
+  assert.equal(statusCode, 200);
+  await eventually(() => running.stderr().includes('the engine cannot be reached: serving, but nothing is rebalanced'), 10_000, 'it says so');
+  running.process.kill('SIGTERM');
+  running.process.kill('SIGINT');
+  assert.equal((await running.outcome).code, 1);
 });
 
 test('a sidecar from flags: curl through it, and SIGTERM ends it with 0', { skip: lacks('curl') }, async (t) => {
   const a = await httpBackend(t, 'a');
   const [port] = await freePorts(1, realRandom);
-  const { begin } = await import('../cli/command.ts');
   const running = begin('gateway', '--listen', `127.0.0.1:${port}`, '--to', a.address, '--json');
   await eventually(() => running.stdout() !== '', 10_000, 'it listens');
   assert.deepEqual(JSON.parse(running.stdout()), { listeners: [{ listen: `127.0.0.1:${port}`, protocol: 'http' }], admin: null });

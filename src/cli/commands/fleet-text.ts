@@ -15,6 +15,7 @@ export function statusText(status: FleetStatus, wall: number): string {
     node.state,
     node.rotation,
     node.connections,
+    node.capacity,
     node.target === null ? '-' : Math.round(node.target),
     node.load,
     `${node.strain.eventLoopDelayMs.toFixed(1)} ms`,
@@ -22,7 +23,7 @@ export function statusText(status: FleetStatus, wall: number): string {
     span(wall - node.startedAt),
     node.address,
   ]);
-  return head + table(['NODE', 'STATE', 'ROTATION', 'CONNECTIONS', 'TARGET', 'LOAD', 'LOOP DELAY', 'VERSION', 'UP', 'ADDRESS'], rows);
+  return head + table(['NODE', 'STATE', 'ROTATION', 'CONNECTIONS', 'CAPACITY', 'TARGET', 'LOAD', 'LOOP DELAY', 'VERSION', 'UP', 'ADDRESS'], rows);
 }
 
 interface ShedRow {

@@ -24,7 +24,7 @@ export function fleetCommand(): Command {
     .showSuggestionAfterError(false)
     .configureOutput({ outputError: () => {} })
     .exitOverride();
-  add(fleet, 'status', 'nodes, connections, targets and what rebalancing does').action(run((control) => control.status(), statusText));
+  add(fleet, 'status', 'nodes, connections, capacities, targets and what rebalancing does').action(run((control) => control.status(), statusText));
   add(fleet, 'plan', "the coordinator's plan as it stands, carried out or not").action(run((control) => control.plan(), planText));
   addConnections(fleet);
   addRebalance(fleet);

@@ -6,6 +6,7 @@ import { EvenkeelError } from '../../core/errors.ts';
 import { badFlag, oneOf, positiveNumber, wholeNumber } from '../arguments.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { report, type AccountState, type SwarmReport } from '../swarm/account.ts';
+import { failureOf } from '../swarm/conclusion.ts';
 import { Crew, PER_TOPIC } from '../swarm/crew.ts';
 import { protocols, type SwarmProtocol } from '../swarm/swarm.ts';
 
@@ -19,6 +20,10 @@ interface SwarmFlags {
   readonly json?: boolean;
 }
 
+const MORE = `
+Exit code 1: not one request was answered, or a message was lost, came twice, out of order or from nobody, or is missing
+without a word. Requests that fail are the measurement.`;
+
 export function swarmCommand(): Command {
   return new Command('swarm')
     .description('many real clients that send heartbeats, and an account of every one; without --duration-s until Ctrl-C')
@@ -29,6 +34,7 @@ export function swarmCommand(): Command {
     .option('--per-topic <n>', 'clients that share a topic, with --protocol session', wholeNumber('--per-topic', { min: 1, max: 100_000 }), PER_TOPIC)
     .option('--duration-s <n>', 'seconds that it runs', positiveNumber('--duration-s', { min: 0.1, max: 1_000_000 }))
     .option('--json', 'one JSON object on standard output, and nothing else')
+    .addHelpText('after', MORE)
     .action(run);
 }
 
@@ -51,6 +57,8 @@ async function run(flags: SwarmFlags): Promise<void> {
     const result = report(account, verdict);
     if (verdict !== null && verdict.firstFault !== null) process.stderr.write(`${verdict.firstFault}\n`);
     write(flags.json === true ? JSON.stringify(result) : summary(result));
+    const failure = failureOf(account, verdict, url);
+    if (failure !== null) throw failure;
   } finally {
     progress?.cancel();
     await crew.kill();
@@ -97,6 +105,7 @@ function summary(result: SwarmReport): string {
   ].join('\n');
 }
 
-function judgement({ delivered, lost, duplicated, outOfOrder, gaps, undecided }: SwarmReport): string {
-  return `messages      ${delivered} delivered, ${lost} lost, ${duplicated} duplicated, ${outOfOrder} out of order, ${gaps} gaps told, ${undecided} undecided`;
+function judgement({ delivered, lost, duplicated, outOfOrder, gaps, silentGaps, foreign, undecided }: SwarmReport): string {
+  const faults = `${lost} lost, ${duplicated} duplicated, ${outOfOrder} out of order, ${silentGaps} silent gaps, ${foreign} foreign`;
+  return `messages      ${delivered} delivered, ${faults}, ${gaps} gaps told, ${undecided} undecided`;
 }

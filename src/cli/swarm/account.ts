@@ -18,6 +18,8 @@ export interface SwarmReport {
   readonly duplicated: number | null;
   readonly outOfOrder: number | null;
   readonly gaps: number | null;
+  readonly silentGaps: number | null;
+  readonly foreign: number | null;
   readonly undecided: number | null;
   readonly closeCodes: Readonly<Record<string, number>>;
   readonly latencyMs: { readonly p50: number | null; readonly p99: number | null; readonly max: number | null };
@@ -103,7 +105,7 @@ export function addUp(parts: readonly AccountState[]): AccountState {
   };
 }
 
-/** `verdict`: of the judge, where there was one. A silent gap is counted by the messages that were lost in it. */
+/** `verdict`: of the judge, where there was one. */
 export function report(state: AccountState, verdict: Verdict | null): SwarmReport {
   const latency = new Histogram();
   latency.add(state.latency);
@@ -122,6 +124,8 @@ export function report(state: AccountState, verdict: Verdict | null): SwarmRepor
     duplicated: verdict?.duplicated ?? null,
     outOfOrder: verdict?.outOfOrder ?? null,
     gaps: verdict?.gaps ?? null,
+    silentGaps: verdict?.silentGaps ?? null,
+    foreign: verdict?.foreign ?? null,
     undecided: verdict?.undecided ?? null,
     closeCodes,
     latencyMs: { p50: rounded(latency.quantile(0.5)), p99: rounded(latency.quantile(0.99)), max: rounded(max) },

@@ -79,7 +79,10 @@ export class SessionClient implements Client {
     const { account } = this.#ports;
     if (state.kind === 'connecting' || (state.kind === 'moving' && state.stage === 'opening')) account.attempts++;
     // The reason of a wait begins with the close code.
-    if (state.kind === 'waiting') account.closed(Number.parseInt(state.reason, 10));
+    if (state.kind === 'waiting') {
+      account.closed(Number.parseInt(state.reason, 10));
+      if (!this.#connected) account.notConnected(`close ${state.reason}`.trimEnd());
+    }
     if (state.kind === 'closed') account.closed(state.code);
     const connected = state.kind === 'open' || state.kind === 'moving';
     if (connected !== this.#connected) account.connected += connected ? 1 : -1;

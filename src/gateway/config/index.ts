@@ -8,7 +8,7 @@ import { buildSettings } from './build.ts';
 import type { GatewayFile } from './file.ts';
 import { Files } from './files.ts';
 import { keysAt } from './known-keys.ts';
-import { findingsOf, type Finding } from './mistakes.ts';
+import { findingsOf, showPath, type Finding } from './mistakes.ts';
 import { Notes } from './notes.ts';
 import { gatewayJsonSchema, gatewaySchema } from './schema.ts';
 import { readSource, SOURCE_BYTES, type Mistake, type Path } from './source.ts';
@@ -30,11 +30,15 @@ export function readGatewayText(text: string, of: { readonly name: string; reado
   return settings;
 }
 
-/** Settings of an object of the form of the file. Throws EVENKEEL_BAD_OPTION with its first mistake. */
-export function gatewaySettings(input: unknown, folder: string = '.'): GatewaySettings {
+/**
+ * Settings of an object of the form of the file; paths in it begin at `folder`. Throws EVENKEEL_BAD_OPTION with its first mistake, in
+ * which `nameOf` says what the value at a path is called.
+ */
+export function gatewaySettings(input: unknown, folder: string = '.', nameOf: (path: Path) => string = showPath): GatewaySettings {
   const { settings, findings } = check(input, folder);
   if (settings !== null && findings.length === 0) return settings;
-  throw new EvenkeelError('EVENKEEL_BAD_OPTION', findings.map(({ text }) => text)[0] ?? 'the configuration must be a mapping, got something else');
+  const texts = findings.map(({ path, text }) => text.replace(showPath(path), () => nameOf(path)));
+  throw new EvenkeelError('EVENKEEL_BAD_OPTION', texts[0] ?? 'the configuration must be a mapping, got something else');
 }
 
 function textOf(path: string): string {
