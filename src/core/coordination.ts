@@ -132,11 +132,11 @@ export class Coordination {
     const flying = inFlight(this.#account);
     const nodes = seen.map((one) => nodeOf(one, now, policy));
     const landing = this.#landing(fresh, policy, now);
-    const shedding = this.#phase.state === 'moving' ? this.#phase.givers : null;
+    const running = this.#phase.state === 'moving' ? { shedding: this.#phase.givers, mending: this.#phase.shedding } : { shedding: null };
     const byLoad = policy.balanceBy === 'load';
     const loadPerConnection = byLoad ? averageLoad(seen) : 1;
     const planned = plan(
-      { nodes, inFlight: byLoad ? 0 : flying, landing, shedding, unit: policy.balanceBy, loadPerConnection, preferred: preferredForDrains(view) },
+      { nodes, inFlight: byLoad ? 0 : flying, landing, ...running, unit: policy.balanceBy, loadPerConnection, preferred: preferredForDrains(view) },
       policy.plan,
     );
     const connections = seen.reduce((sum, { record }) => sum + record.connections, flying);
@@ -181,8 +181,9 @@ export class Coordination {
     }
     const shedding = new Set(sheds.map(({ id }) => id));
     if (this.#phase.state === 'moving') {
-      // The plan is over when nobody sheds and what was told has landed: until then full nodes stay out of rotation.
-      const landed = flying <= Math.max(2, nodes.reduce((sum, node) => sum + node.amount, 0) * 0.002);
+      // The plan is over when nobody sheds and what was told has landed, or is given up: until then full nodes stay out of
+      // rotation, and whom the last ones overfill sheds. Afterwards only `start` would mend it.
+      const landed = flying <= 0;
       // Its time passes slower while the pace is throttled: a plan that is late must not undo what protects the receivers.
       const elapsedMs = this.#phase.elapsedMs + passedS * 1000 * this.#throttle.factor;
       const largest = Math.max(this.#phase.largest, planned.moves);

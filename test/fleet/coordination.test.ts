@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { evenSince, movesAfterEven, type Sample } from '../../src/cli/demo/evenness.ts';
 import { Coordination } from '../../src/core/coordination.ts';
 import { noiseFloor } from '../../src/core/fleet.ts';
 import { emptyView, observe } from '../../src/core/membership.ts';
@@ -82,6 +83,21 @@ test('steered: a dumb balancer reaches the directed limit, because full nodes st
     assert.ok(even !== null && even <= 40, `seed ${seed}: ${even} s`);
     assert.ok(fleet.moves <= 1.1 * 4_000, `seed ${seed}: ${fleet.moves} moves`);
   }
+});
+
+test('steered: what the last that land bring by chance is not sent on from node to node once the fleet is even', () => {
+  always(
+    fc.record({ whole: fc.constantFrom(500, 1_000, 1_500, 5_000), delayS: fc.constantFrom(0, 1.5), lagS: fc.constantFrom(1, 4, 10), seed: fc.nat(1e6) }),
+    ({ whole, ...network }) => {
+      const fleet = new ToyFleet({ counts: piled(whole), stepOut: true, ...network });
+      const samples: Sample[] = [];
+      fleet.run(120, (t) => samples.push({ t, imbalance: fleet.imbalance, moves: fleet.moves }));
+      assert.notEqual(evenSince(samples), null, `imbalance ${fleet.imbalance}`);
+      assert.equal(movesAfterEven(samples), 0);
+      assert.equal(fleet.outlook.rebalancing, 'idle');
+    },
+    40,
+  );
 });
 
 test('steered: when more are full than may step out, it still ends', () => {
