@@ -225,6 +225,12 @@ test('by load nothing moves that weighs more than half of the gap', () => {
   assert.deepEqual(result.sheds, [{ id: 'n1', count: 5, floor: 4, drain: false, heaviest: (9 - 1) / 2 }]);
 });
 
+test('by load less than an average connection weighs is not worth a plan that is never over', () => {
+  const running = { unit: 'load', loadPerConnection: 0.5, shedding: new Set(['n1']) } as const;
+  assert.deepEqual(shedding(planned([fleetNode('n1', 2.4), fleetNode('n2', 1.8), fleetNode('n3', 1.8)], running)), {});
+  assert.equal(planned([fleetNode('n1', 3), fleetNode('n2', 1.5), fleetNode('n3', 1.5)], running).sheds.length, 1);
+});
+
 test('the least that anybody can do: the excess, or in a lottery what fills the emptiest node', () => {
   assert.equal(leastMoves(counts(300, 0, 0), 'directed'), 200);
   assert.equal(leastMoves(counts(300, 0, 0), 'lottery'), 300);

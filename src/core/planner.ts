@@ -104,7 +104,7 @@ export function plan(input: PlanInput, policy: PlanPolicy): Plan {
   // One empty node among many lifts the others by less than `start`: they are worth relieving all the same.
   const starving = nodes.some((node, i) => node.role === 'up' && node.amount < goals[i] * (1 - tolerance(i, STARVED)));
   const moving = shedding !== null || beyondStart || (beyondStop && starving);
-  const least = input.unit === 'connections' ? 0.5 : 1e-9;
+  const least = input.unit === 'connections' ? 0.5 : leastLoad(input);
   const gap = nodes.reduce((most, node, i) => (node.role === 'up' ? Math.max(most, goals[i] - node.amount) : most), 0);
   const part = partWithRoom(input, goals, over);
   const sheds: Shed[] = [];
@@ -142,6 +142,9 @@ function tolerances(input: PlanInput, goals: readonly number[]): (i: number, fra
   const perConnection = input.loadPerConnection ?? 1;
   return (i, fraction) => Math.max(fraction, noiseFloor(goals.length, goals[i] / perConnection));
 }
+
+/** Less than an average connection weighs cannot be shed: for the sake of that a plan would never be over. */
+const leastLoad = ({ loadPerConnection = 0 }: PlanInput): number => Math.max(1e-9, loadPerConnection);
 
 /** Part of the excess that finds room below the targets of nodes that receive, after what is in flight and what drains: else 1. */
 function partWithRoom(input: PlanInput, goals: readonly number[], over: readonly number[]): number {
