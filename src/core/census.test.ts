@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nodeRecord } from '../../test/fleet/records.ts';
-import { amountOf, averageLoad, nodeOf } from './census.ts';
+import { amountOf, averageLoad, loadOfArrival, nodeOf } from './census.ts';
 import type { NodeRecord, Seen } from './membership.ts';
 
 const byCount = { balanceBy: 'connections', slowStartMs: 0 } as const;
@@ -34,4 +34,10 @@ test('an average connection of an empty or idle fleet weighs 1, so that nothing 
   assert.equal(averageLoad([seen(), seen({}, nodeRecord({ id: 'b' }))]), 0.25);
   assert.equal(averageLoad([]), 1);
   assert.equal(averageLoad([seen({}, nodeRecord({ id: 'b', connections: 5, load: 0 }))]), 1);
+});
+
+test('an arrival weighs what an average one does, or less on a strong node; a few heavy ones or idle load tell nothing of it', () => {
+  assert.equal(loadOfArrival(nodeRecord({ id: 'a', connections: 0, load: 0.2 }), 0.001), 0.001);
+  assert.equal(loadOfArrival(nodeRecord({ id: 'a', connections: 2, load: 0.2 }), 0.001), 0.001);
+  assert.equal(loadOfArrival(nodeRecord({ id: 'a', connections: 400, load: 0.1 }), 0.001), 0.00025);
 });

@@ -16,6 +16,14 @@ export function averageLoad(seen: readonly Seen[]): number {
   return load > 0 && connections > 0 ? load / connections : 1;
 }
 
+/**
+ * Load that one more connection is likely to bring to a node, where an average one weighs `average`. A strong node bears it more
+ * easily; what makes the few that a node has look heavy (its own idle load, or some heavy ones) tells nothing of the next.
+ */
+export function loadOfArrival(record: NodeRecord, average: number): number {
+  return record.connections === 0 ? average : Math.min(average, record.load / record.connections);
+}
+
 /** A record as the planner sees it. A node whose record lapsed keeps what it has, and its target. */
 export function nodeOf(seen: Seen, now: number, policy: CensusPolicy): FleetNode {
   const { record } = seen;

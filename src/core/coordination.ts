@@ -1,7 +1,7 @@
 // The coordinator's brain: from the view, once a second, to one order per node. Deterministic: it reads no clock and no dice,
 // so the simulator and the fleet run the same code.
 import { inFlight, newAccount, settle, type Account } from './account.ts';
-import { amountOf, averageLoad, nodeOf } from './census.ts';
+import { amountOf, averageLoad, loadOfArrival, nodeOf } from './census.ts';
 import { isIneffective, noEffect, observeEffect, type Effect } from './effect.ts';
 import type { FleetNode } from './fleet.ts';
 import type { NodeRecord, Seen, View } from './membership.ts';
@@ -12,6 +12,7 @@ import { plan, type Landing, type Plan, type PlanPolicy, type Shed } from './pla
 import { quietReason, type QuietPolicy, type QuietReason } from './quiet.ts';
 import { nearness, renewed } from './roll.ts';
 import { isConfirmed, isOut, mostOut, noSteering, steer, type SteeredNode, type Steering, type SteeringPolicy } from './steering.ts';
+import { Traffic } from './traffic.ts';
 import { stepTrial, type Trial } from './trial.ts';
 
 export interface CoordinationPolicy {
@@ -85,6 +86,8 @@ interface Situation extends CoordinationInput {
   readonly nodes: readonly FleetNode[];
   readonly fresh: readonly Seen[];
   readonly flying: number;
+  /** What an average connection counts for: 1, or its load. */
+  readonly each: number;
   readonly landing: Landing;
   readonly plan: Plan;
   readonly quiet: QuietReason | null;
@@ -102,10 +105,7 @@ export class Coordination {
   #trial: Trial;
   #phase: Phase = { state: 'idle' };
   #plans = 0;
-  #naturalPerS = 0;
-  #toldBefore = 0;
-  readonly #opened = new Map<string, number>();
-  readonly #arrivalsPerS = new Map<string, number>();
+  readonly #traffic: Traffic = new Traffic();
   readonly #bucket: MoveBucket = new MoveBucket();
   readonly #credits = new Map<string, number>();
   #tickedAt: number | null = null;
@@ -132,18 +132,17 @@ export class Coordination {
     const flying = inFlight(this.#account);
     const nodes = seen.map((one) => nodeOf(one, now, policy));
     const landing = this.#landing(fresh, policy, now);
-    const shedding = this.#phase.state === 'moving' ? this.#phase.givers : null;
-    const byLoad = policy.balanceBy === 'load';
-    const loadPerConnection = byLoad ? averageLoad(seen) : 1;
+    const running = this.#phase.state === 'moving' ? { shedding: this.#phase.givers, mending: this.#phase.shedding } : { shedding: null };
+    const each = policy.balanceBy === 'load' ? averageLoad(seen) : 1;
     const planned = plan(
-      { nodes, inFlight: byLoad ? 0 : flying, landing, shedding, unit: policy.balanceBy, loadPerConnection, preferred: preferredForDrains(view) },
+      { nodes, inFlight: flying * each, landing, ...running, unit: policy.balanceBy, loadPerConnection: each, preferred: preferredForDrains(view) },
       policy.plan,
     );
     const connections = seen.reduce((sum, { record }) => sum + record.connections, flying);
     this.#bucket.pay(this.#account.moves - moves, { now, connections, movesPerConnection: policy.movesPerConnection });
-    const situation: Situation = { ...input, nodes, fresh, flying, landing, plan: planned, quiet: this.#quiet(input), passedS };
+    const situation: Situation = { ...input, nodes, fresh, flying, each, landing, plan: planned, quiet: this.#quiet(input), passedS };
     this.#forgetGone(view);
-    this.#observeArrivals(situation);
+    this.#observeTraffic(situation);
     this.#enterPhase(situation);
     this.#observeTrial(situation);
     this.#steer(situation);
@@ -159,9 +158,8 @@ export class Coordination {
   }
 
   #forgetGone(view: View): void {
-    for (const known of [this.#opened, this.#arrivalsPerS, this.#credits]) {
-      for (const id of known.keys()) if (!view.nodes.has(id)) known.delete(id);
-    }
+    this.#traffic.keep(view.nodes);
+    for (const id of this.#credits.keys()) if (!view.nodes.has(id)) this.#credits.delete(id);
   }
 
   #landing(fresh: readonly Seen[], policy: CoordinationPolicy, now: number): Landing {
@@ -181,8 +179,9 @@ export class Coordination {
     }
     const shedding = new Set(sheds.map(({ id }) => id));
     if (this.#phase.state === 'moving') {
-      // The plan is over when nobody sheds and what was told has landed: until then full nodes stay out of rotation.
-      const landed = flying <= Math.max(2, nodes.reduce((sum, node) => sum + node.amount, 0) * 0.002);
+      // The plan is over when nobody sheds and what was told has landed, or is given up: until then full nodes stay out of
+      // rotation, and whom the last ones overfill sheds. Afterwards only `start` would mend it.
+      const landed = flying <= 0;
       // Its time passes slower while the pace is throttled: a plan that is late must not undo what protects the receivers.
       const elapsedMs = this.#phase.elapsedMs + passedS * 1000 * this.#throttle.factor;
       const largest = Math.max(this.#phase.largest, planned.moves);
@@ -203,39 +202,19 @@ export class Coordination {
     return new Set(sheds.filter((shed) => before.has(shed.id) || beyondStart(shed)).map(({ id }) => id));
   }
 
-  #observeArrivals(situation: Situation): void {
-    const { fresh, now, passedS } = situation;
-    let arrivals = 0;
-    for (const { record } of fresh) {
-      const before = this.#opened.get(record.id) ?? record.totals.opened;
-      const came = Math.max(0, record.totals.opened - before);
-      arrivals += came;
-      if (passedS > 0) this.#arrivalsPerS.set(record.id, came / passedS);
-      this.#opened.set(record.id, record.totals.opened);
-    }
-    this.#observeNatural(arrivals, passedS);
+  #observeTraffic(situation: Situation): void {
+    const { fresh, now, each, passedS, view, policy } = situation;
+    const { moves, drained, landed } = this.#account;
+    this.#traffic.observe({ records: fresh.map(({ record }) => record), term: this.#term, told: moves + drained, each, passedS });
     this.#effect = observeEffect(this.#effect, {
       now,
-      excess: situation.plan.excess,
-      told: this.#account.moves,
-      landed: this.#account.landed,
+      excess: situation.plan.excess / each,
+      told: moves,
+      moved: this.#traffic.moved,
+      landed,
       odds: this.#odds(situation),
-      comparable:
-        this.#phase.state === 'moving' && now - situation.view.changedAt > situation.policy.quiet.stableMs && situation.policy.balanceBy === 'connections',
+      comparable: this.#phase.state === 'moving' && now - view.changedAt > policy.quiet.stableMs,
     });
-  }
-
-  /**
-   * Arrivals that are nobody's moves: those beyond what was told, also while a plan runs, or the storm after a crash would
-   * count as natural for as long as the plan that mends it takes.
-   */
-  #observeNatural(arrivals: number, passedS: number): void {
-    const told = this.#account.moves + this.#account.drained;
-    const moved = told - this.#toldBefore;
-    this.#toldBefore = told;
-    if (passedS <= 0) return;
-    const natural = Math.max(0, arrivals - moved) / passedS;
-    this.#naturalPerS += (natural - this.#naturalPerS) * Math.min(1, passedS * 0.3);
   }
 
   /** Chance that a move lands on a node below its target. */
@@ -276,12 +255,11 @@ export class Coordination {
 
   #steered(one: Seen, situation: Situation, old: number): SteeredNode {
     const { record } = one;
-    const { plan: planned, policy } = situation;
+    const { plan: planned, policy, each } = situation;
     const target = planned.targets.get(record.id) ?? 0;
-    const amount = policy.balanceBy === 'load' ? record.load : record.connections;
     // A receiver leaves when what lands before the balancer has looked away fills it up.
-    const landing = (this.#arrivalsPerS.get(record.id) ?? 0) * LOOK_AHEAD_S;
-    const over = (amount + landing - target) / Math.max(1, target);
+    const landing = this.#traffic.perS(record.id) * LOOK_AHEAD_S * (policy.balanceBy === 'load' ? loadOfArrival(record, each) : 1);
+    const over = (amountOf(record, policy) + landing - target) / Math.max(each, target);
     // Who is out stays out while it is about full, so that nobody flaps, but not in the place of somebody who has to shed.
     const sheds = this.#phase.state === 'moving' && this.#phase.shedding.has(record.id) ? 1 : 0;
     const urge = sheds + over + (isOut(this.#steering, record.id) ? STAY_OUT : 0);
@@ -289,7 +267,7 @@ export class Coordination {
   }
 
   #pace(situation: Situation): number {
-    const { policy, now, plan: planned, fresh, view, passedS } = situation;
+    const { policy, now, plan: planned, fresh, view, each, passedS } = situation;
     const up = fresh.filter(({ record }) => record.state === 'up');
     const receiving = up.filter(({ record }) => amountOf(record, policy) < (planned.targets.get(record.id) ?? 0));
     this.#throttle = throttle(
@@ -301,10 +279,9 @@ export class Coordination {
     const drainsPerS = [...view.nodes.values()].reduce((sum, { record }) => sum + (record.drain?.perS ?? 0), 0);
     // What is left over the time that is left: the same rate all the way, not one that fades out.
     const remainingMs = policy.pace.withinMs - this.#phase.elapsedMs;
-    const perUnit = policy.balanceBy === 'load' ? 1 / averageLoad([...view.nodes.values()]) : 1;
-    const excess = planned.moves * perUnit;
-    const largest = this.#phase.largest * perUnit;
-    const input = { excess, largest, remainingMs, receivers: receiving.map(({ record }) => record), naturalPerS: this.#naturalPerS, drainsPerS };
+    const receivers = receiving.map(({ record }) => record);
+    const { naturalPerS } = this.#traffic;
+    const input = { excess: planned.moves / each, largest: this.#phase.largest / each, remainingMs, receivers, naturalPerS, drainsPerS };
     const most = passedS > 0 ? this.#bucket.left / passedS : Infinity;
     return Math.min(most, pace(policy.pace, input, this.#throttle));
   }

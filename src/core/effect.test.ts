@@ -11,13 +11,17 @@ interface Course {
   readonly lands?: number;
   readonly odds?: number;
   readonly perS?: number;
+  /** What a move weighs, in average connections. */
+  readonly weighs?: number;
 }
 
 /** Seconds of moving at 10/s with a given effect, from `effect` at `from` on. */
-function course(effect: Effect, fromS: number, seconds: number, { gain, lands = 1, odds = 1, perS = 10 }: Course): Effect {
+function course(effect: Effect, fromS: number, seconds: number, { gain, lands = 1, odds = 1, perS = 10, weighs = 1 }: Course): Effect {
   let state = effect;
   for (let s = fromS; s <= fromS + seconds; s++) {
-    state = observeEffect(state, { now: s * 1_000, excess: 1e6 - gain * perS * s, told: perS * s, landed: lands * perS * s, odds, comparable: true });
+    const told = perS * s;
+    const moment = { now: s * 1_000, excess: 1e6 - gain * told * weighs, told, moved: told * weighs, landed: lands * told, odds, comparable: true };
+    state = observeEffect(state, moment);
   }
   return state;
 }
@@ -44,6 +48,13 @@ test('half of what was predicted is enough, less is not', () => {
 
 test('clients that do not come back make the fleet smaller, not more even', () => {
   assert.equal(isIneffective(course(noEffect, 0, 60, { gain: 0.8, lands: 0 }), 60_000), true);
+});
+
+test('a few heavy ones are judged by what they weigh, though few land; and many light ones, though many do', () => {
+  assert.equal(isIneffective(course(noEffect, 0, 60, { gain: 1, perS: 0.4, weighs: 20 }), 60_000), false);
+  assert.equal(isIneffective(course(noEffect, 0, 60, { gain: 0, perS: 0.4, weighs: 20 }), 60_000), true);
+  assert.equal(isIneffective(course(noEffect, 0, 60, { gain: 1, perS: 100, weighs: 0.05 }), 60_000), false);
+  assert.equal(isIneffective(course(noEffect, 0, 60, { gain: 1, lands: 0, perS: 100, weighs: 0.05 }), 60_000), true);
 });
 
 test('where a lottery promises little, little is enough', () => {
@@ -79,7 +90,7 @@ test('it tries again after 1, 2, 4 ... minutes, at most after 60; one success st
 
 test('when membership changes the window starts afresh', () => {
   const effect = course(noEffect, 0, 14, { gain: 0 });
-  const broken = observeEffect(effect, { now: 14_500, excess: 0, told: 0, landed: 0, odds: 1, comparable: false });
+  const broken = observeEffect(effect, { now: 14_500, excess: 0, told: 0, moved: 0, landed: 0, odds: 1, comparable: false });
   assert.equal(broken.window, null);
   assert.equal(course(broken, 15, 14, { gain: 0 }).strikes, 0);
 });
@@ -87,7 +98,7 @@ test('when membership changes the window starts afresh', () => {
 test('clients that came back at first and then do not any more are noticed', () => {
   let effect = course(noEffect, 0, 2 * windowS, { gain: 1 });
   for (let s = 2 * windowS; s <= 5 * windowS; s++) {
-    effect = observeEffect(effect, { now: s * 1_000, excess: 1e6 - 10 * s, told: 10 * s, landed: 20 * windowS, odds: 1, comparable: true });
+    effect = observeEffect(effect, { now: s * 1_000, excess: 1e6 - 10 * s, told: 10 * s, moved: 10 * s, landed: 20 * windowS, odds: 1, comparable: true });
   }
   assert.equal(isIneffective(effect, 5 * windowS * 1_000), true);
   assert.deepEqual(effect.last, { predicted: 150, measured: 0 });

@@ -12,6 +12,10 @@ interface Window {
   readonly excess: number;
   readonly told: number;
   readonly landed: number;
+  /** As it was a moment ago. */
+  readonly moved: number;
+  /** Moved since the window began. */
+  readonly sum: number;
   readonly predicted: number;
 }
 
@@ -33,10 +37,12 @@ export const noEffect: Effect = { window: null, strikes: 0, pausedUntil: -Infini
 
 export interface EffectInput {
   readonly now: number;
-  /** Sum of excess over targets now. */
+  /** Sum of excess over targets now, in average connections. */
   readonly excess: number;
   /** Moves told since the account began. */
   readonly told: number;
+  /** What they weighed, in average connections: by load, a few heavy ones are many. */
+  readonly moved: number;
   /** Arrivals since the account began: clients that never come back make the fleet smaller, not more even. */
   readonly landed: number;
   /** Chance that a move lands on a node below its target. */
@@ -51,14 +57,17 @@ export function observeEffect(effect: Effect, input: EffectInput): Effect {
   if (!input.comparable) return effect.window === null ? effect : { ...effect, window: null };
   const { window } = effect;
   if (window === null) return { ...effect, window: open(input) };
-  const predicted = window.predicted + Math.max(0, input.told - window.told) * input.odds;
-  const extended: Window = { ...window, told: input.told, predicted };
+  const moved = Math.max(0, input.moved - window.moved);
+  const predicted = window.predicted + moved * input.odds;
+  const extended: Window = { ...window, moved: input.moved, sum: window.sum + moved, predicted };
   if (input.now - window.since < LANDING_WINDOW_MS) return { ...effect, window: extended };
   return predicted < FEWEST_MOVES ? { ...effect, window: open(input) } : judge(effect, extended, input);
 }
 
 function judge(effect: Effect, window: Window, input: EffectInput): Effect {
-  const last: Verdict = { predicted: window.predicted, measured: Math.min(window.excess - input.excess, input.landed - window.landed) };
+  // What landed counts for as much as it weighed where it was shed.
+  const landed = (window.sum * (input.landed - window.landed)) / Math.max(1, input.told - window.told);
+  const last: Verdict = { predicted: window.predicted, measured: Math.min(window.excess - input.excess, landed) };
   if (last.measured >= last.predicted / 2) return { ...effect, window: open(input), strikes: 0, pauses: 0, last };
   const strikes = effect.strikes + 1;
   if (strikes < STRIKES) return { ...effect, window: open(input), strikes, last };
@@ -67,5 +76,6 @@ function judge(effect: Effect, window: Window, input: EffectInput): Effect {
 }
 
 function open(input: EffectInput): Window {
-  return { since: input.now, excess: input.excess, told: input.told, landed: input.landed, predicted: 0 };
+  const { now, excess, told, landed, moved } = input;
+  return { since: now, excess, told, landed, moved, sum: 0, predicted: 0 };
 }

@@ -140,6 +140,17 @@ test('a plan runs also while nobody sheds: what lands above 2 % is shed on, belo
   assert.deepEqual(shedding(planned(counts(105_000, 100_000, 95_000), { ...waiting, landing: 'lottery' })), { n1: 5_000 });
 });
 
+test('steered: whom the plan overfills sheds beyond what is called even, 5 %, and then until it is within 2 %', () => {
+  const running = { landing: 'steered', shedding: new Set(['n1']) } as const;
+  assert.deepEqual(shedding(planned(counts(1010, 1045, 945), running)), { n1: 10 });
+  assert.deepEqual(shedding(planned(counts(1010, 1055, 935), running)), { n1: 10, n2: 55 });
+  assert.deepEqual(shedding(planned(counts(1000, 1030, 970), { ...running, mending: new Set(['n2']) })), { n2: 30 });
+  assert.deepEqual(shedding(planned(counts(1000, 1015, 985), { ...running, mending: new Set(['n2']) })), {});
+  // 1001 / 5 = 200.2 each: 211 is more than 5 % above that, although not above the next whole connection.
+  assert.deepEqual(shedding(planned(counts(211, 199, 197, 197, 197), running)), { n1: 10 });
+  assert.deepEqual(shedding(planned(counts(197, 211, 199, 197, 197), running)), { n2: 10 });
+});
+
 test('targets are of whole connections: what no move can make more even is left alone', () => {
   assert.deepEqual(planned(counts(2, 1, 1)).sheds, []);
   assert.deepEqual(shedding(planned(counts(3, 1, 0))), { n1: 1 });
@@ -212,6 +223,12 @@ test('drained clients go to preferred nodes while those have room, then to the o
 test('by load nothing moves that weighs more than half of the gap', () => {
   const result = planned([fleetNode('n1', 9), fleetNode('n2', 2), fleetNode('n3', 1)], { unit: 'load' });
   assert.deepEqual(result.sheds, [{ id: 'n1', count: 5, floor: 4, drain: false, heaviest: (9 - 1) / 2 }]);
+});
+
+test('by load less than an average connection weighs is not worth a plan that is never over', () => {
+  const running = { unit: 'load', loadPerConnection: 0.5, shedding: new Set(['n1']) } as const;
+  assert.deepEqual(shedding(planned([fleetNode('n1', 2.4), fleetNode('n2', 1.8), fleetNode('n3', 1.8)], running)), {});
+  assert.equal(planned([fleetNode('n1', 3), fleetNode('n2', 1.5), fleetNode('n3', 1.5)], running).sheds.length, 1);
 });
 
 test('the least that anybody can do: the excess, or in a lottery what fills the emptiest node', () => {

@@ -20,13 +20,20 @@ export const planDefaults: PlanPolicy = { start: 0.1, stop: 0.02 };
 
 /** A node that is further below its target than this is worth filling even if nobody exceeds `start`. */
 const STARVED = 0.5;
+/**
+ * A receiver that a running plan overfilled begins to shed above this, which the commands call even, and goes on to `stop`.
+ * Were one bound both, the last that land by chance would be sent on from node to node, and lift each above it again.
+ */
+const OVERFILLED = 0.05;
 
 export interface PlanInput {
   readonly nodes: readonly FleetNode[];
   readonly inFlight: number;
   readonly landing: Landing;
-  /** Nodes that the running plan takes down to their target; others shed only what is not tolerated. null: no plan runs. */
+  /** Nodes that the running plan takes down to their target; others shed only what it does not tolerate. null: no plan runs. */
   readonly shedding: ReadonlySet<string> | null;
+  /** Nodes that the running plan overfilled, and that shed since. */
+  readonly mending?: ReadonlySet<string>;
   /** Connections come whole, load does not. */
   readonly unit: 'connections' | 'load';
   /** Load of an average connection: the noise of chance depends on how many connections make up a target. */
@@ -97,15 +104,14 @@ export function plan(input: PlanInput, policy: PlanPolicy): Plan {
   // One empty node among many lifts the others by less than `start`: they are worth relieving all the same.
   const starving = nodes.some((node, i) => node.role === 'up' && node.amount < goals[i] * (1 - tolerance(i, STARVED)));
   const moving = shedding !== null || beyondStart || (beyondStop && starving);
-  const least = input.unit === 'connections' ? 0.5 : 1e-9;
+  const least = input.unit === 'connections' ? 0.5 : leastLoad(input);
   const gap = nodes.reduce((most, node, i) => (node.role === 'up' ? Math.max(most, goals[i] - node.amount) : most), 0);
   const part = partWithRoom(input, goals, over);
   const sheds: Shed[] = [];
   nodes.forEach((node, i) => {
     const drain = node.role === 'draining';
     const count = drain ? node.amount : over[i] * part;
-    const goesOn = shedding?.has(node.id) === true && input.landing !== 'lottery' ? count > least : over[i] > goals[i] * tolerance(i, policy.stop);
-    if (drain ? count > 0 : moving && goesOn && count > least) {
+    if (drain ? count > 0 : moving && count > least && over[i] + floors[i] - goals[i] > goals[i] * tolerance(i, bound(node.id, input, policy))) {
       const floor = drain ? 0 : part === 1 ? floors[i] : node.amount - count;
       sheds.push({ id: node.id, count, floor, drain, heaviest: input.unit === 'load' ? (count + gap) / 2 : Infinity });
     }
@@ -123,12 +129,22 @@ export function plan(input: PlanInput, policy: PlanPolicy): Plan {
   };
 }
 
+/** Fraction above its target from which on a node sheds, once there is a plan. */
+function bound(id: string, { landing, shedding, mending }: PlanInput, { start, stop }: PlanPolicy): number {
+  if (landing === 'lottery' || shedding === null) return stop;
+  if (shedding.has(id)) return 0;
+  return landing === 'directed' || mending?.has(id) === true ? stop : Math.max(stop, Math.min(start, OVERFILLED));
+}
+
 /** What node i may be above its target: the policy's fraction or, where landing is a lottery, the noise if that is more. */
 function tolerances(input: PlanInput, goals: readonly number[]): (i: number, fraction: number) => number {
   if (input.landing !== 'lottery') return (_, fraction) => fraction;
   const perConnection = input.loadPerConnection ?? 1;
   return (i, fraction) => Math.max(fraction, noiseFloor(goals.length, goals[i] / perConnection));
 }
+
+/** Less than an average connection weighs cannot be shed: for the sake of that a plan would never be over. */
+const leastLoad = ({ loadPerConnection = 0 }: PlanInput): number => Math.max(1e-9, loadPerConnection);
 
 /** Part of the excess that finds room below the targets of nodes that receive, after what is in flight and what drains: else 1. */
 function partWithRoom(input: PlanInput, goals: readonly number[], over: readonly number[]): number {

@@ -18,6 +18,8 @@ import { ServerProcess } from './server.ts';
 export interface StageOptions {
   readonly servers: number;
   readonly options?: NodeOptions;
+  /** What each server can carry relative to the others; default: all the same. */
+  readonly capacities?: readonly number[];
   /** Of the first server; default: it has no HTTP/2. */
   readonly http2Port?: number;
   /** Address of a Redis; default: a local engine that the test hosts. */
@@ -42,7 +44,7 @@ export class Stage<B extends Balancer = Balancer> implements AsyncDisposable {
   }
 
   private constructor(options: StageOptions, ports: readonly number[], balancer: (port: number, targets: readonly Target[]) => B) {
-    const { servers, redis, http2Port = null } = options;
+    const { servers, redis, http2Port = null, capacities = [] } = options;
     this.fleet = `e2e-${freshName().slice(0, 8)}`;
     this.engine =
       redis === undefined
@@ -57,7 +59,7 @@ export class Stage<B extends Balancer = Balancer> implements AsyncDisposable {
         http2Port: i === 0 ? http2Port : null,
         fleet: this.fleet,
         engine: redis ?? 'local',
-        options: options.options ?? {},
+        options: { capacity: capacities[i] ?? 1, ...options.options },
       };
       return new ServerProcess(order);
     });

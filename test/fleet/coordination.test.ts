@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { evenSince, movesAfterEven, type Sample } from '../../src/cli/demo/evenness.ts';
 import { Coordination } from '../../src/core/coordination.ts';
 import { noiseFloor } from '../../src/core/fleet.ts';
 import { emptyView, observe } from '../../src/core/membership.ts';
@@ -84,12 +85,45 @@ test('steered: a dumb balancer reaches the directed limit, because full nodes st
   }
 });
 
+test('steered: what the last that land bring by chance is not sent on from node to node once the fleet is even', () => {
+  always(
+    fc.record({ whole: fc.constantFrom(500, 1_000, 1_500, 5_000), delayS: fc.constantFrom(0, 1.5), lagS: fc.constantFrom(1, 4, 10), seed: fc.nat(1e6) }),
+    ({ whole, ...network }) => {
+      const fleet = new ToyFleet({ counts: piled(whole), stepOut: true, ...network });
+      const samples: Sample[] = [];
+      fleet.run(120, (t) => samples.push({ t, imbalance: fleet.imbalance, moves: fleet.moves }));
+      assert.notEqual(evenSince(samples), null, `imbalance ${fleet.imbalance}`);
+      assert.equal(movesAfterEven(samples), 0);
+      assert.equal(fleet.outlook.rebalancing, 'idle');
+    },
+    40,
+  );
+});
+
 test('steered: when more are full than may step out, it still ends', () => {
   const fleet = new ToyFleet({ counts: [...piled(0, 5), ...Array.from({ length: 10 }, () => 1_000)], stepOut: true });
   fleet.run(200);
   assert.equal(fleet.outlook.rebalancing, 'idle');
   assert.ok(fleet.imbalance <= 1.05, String(fleet.imbalance));
   assert.ok(fleet.moves <= 2 * 3_333, String(fleet.moves));
+});
+
+test('by load a plan is as calm as by connections, whatever a connection weighs: units agree', () => {
+  for (const loadEach of [0.0004, 4]) {
+    for (const lagS of [1, 4]) {
+      const fleet = new ToyFleet({ counts: piled(3_000, 3), stepOut: true, lagS, delayS: 0.5, churn: 0.18, loadEach });
+      const even = fleet.secondsToEven(60, 1.06);
+      assert.ok(even !== null && even <= 40, `${loadEach}: ${even} s`);
+      assert.ok(fleet.rotations <= 8, `${loadEach}: ${fleet.rotations} times out of rotation or back`);
+      assert.ok(fleet.moves <= 2_000, `${loadEach}: ${fleet.moves} moves`);
+      assert.ok(fleet.deepest <= 0.02, `${loadEach}: a node shed when it was ${fleet.deepest} below its target`);
+    }
+  }
+});
+
+test('by load a plan is over when what is left above the target is less than a connection weighs', () => {
+  const fleet = new ToyFleet({ counts: piled(1_000, 3), stepOut: true, delayS: 0.5, loadEach: 0.0004 }).run(60);
+  assert.equal(fleet.outlook.rebalancing, 'idle');
 });
 
 test('lottery: moves come near C * max(1 - c/t), and it ends within the noise', () => {
@@ -189,8 +223,27 @@ test('a balancer that always puts clients back: three windows, then it stops and
 });
 
 test('a second fleet behind the address: clients go and never come back, and it stops', () => {
-  const fleet = new ToyFleet({ counts: piled(60_000), whim: 'loses', policy: { pace: { ...paceDefaults, pacePerS: 300 } } }).run(62);
-  assert.equal(fleet.outlook.reason, 'ineffective');
+  for (const loadEach of [undefined, 0.0004]) {
+    const fleet = new ToyFleet({ counts: piled(60_000), whim: 'loses', loadEach, policy: { pace: { ...paceDefaults, pacePerS: 300 } } }).run(62);
+    assert.equal(fleet.outlook.reason, 'ineffective');
+  }
+});
+
+test('moving that does not help is found out by load, too, with figures in average connections', () => {
+  for (const loadEach of [0.0004, 4]) {
+    const fleet = new ToyFleet({ counts: piled(5_000), whim: 'sends back', loadEach }).run(60);
+    assert.equal(fleet.outlook.reason, 'ineffective');
+    const { predicted, measured } = fleet.outlook.effect.last as { predicted: number; measured: number };
+    assert.ok(predicted > 20 && measured < predicted / 2, `${measured} of ${predicted}`);
+  }
+});
+
+test('moving that helps goes on by load', () => {
+  for (const manner of [{ directed: true }, { stepOut: true }, {}]) {
+    const fleet = new ToyFleet({ counts: piled(20_000), loadEach: 0.0004, ...manner, policy: { pace: { ...paceDefaults, pacePerS: 150 } } });
+    fleet.run(100, () => assert.notEqual(fleet.outlook.reason, 'ineffective'));
+    assert.ok(fleet.moves > 10_000, String(fleet.moves));
+  }
 });
 
 test('the bucket of moves bounds what all plans together do', () => {

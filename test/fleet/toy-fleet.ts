@@ -27,6 +27,8 @@ export interface ToyOptions {
   /** Part of the clients that leaves per minute and is replaced at once. */
   readonly churn?: number;
   readonly seed?: number;
+  /** Even out load: what each connection weighs on any node. */
+  readonly loadEach?: number | undefined;
   readonly policy?: Partial<CoordinationPolicy>;
 }
 
@@ -73,6 +75,8 @@ export class ToyFleet {
   #mail: { readonly at: number; readonly open: () => void }[] = [];
   paused = false;
   moves = 0;
+  /** How often a node was told to leave the rotation or to come back. */
+  rotations = 0;
   /** Clients that never came back. */
   lost = 0;
   /** How far below its target, as a fraction, a node was when it shed; 0 when none ever was. */
@@ -80,7 +84,8 @@ export class ToyFleet {
 
   constructor(options: ToyOptions) {
     this.#options = options;
-    this.#policy = { ...coordinationPolicy({ movesPerConnection: null, stepOut: options.stepOut ?? false }), ...options.policy };
+    const balanceBy = options.loadEach === undefined ? 'connections' : 'load';
+    this.#policy = { ...coordinationPolicy({ movesPerConnection: null, stepOut: options.stepOut ?? false, balanceBy }), ...options.policy };
     this.#random = seeded(options.seed ?? 1);
     this.#dealer = new Dealer(this.#random);
     options.counts.forEach((count, i) => this.join(options.weights?.[i] ?? 1, count));
@@ -182,6 +187,11 @@ export class ToyFleet {
     }
   }
 
+  /** What a connection counts for. */
+  get #each(): number {
+    return this.#options.loadEach ?? 1;
+  }
+
   get #time(): { now: number; wall: number } {
     return { now: this.#now, wall: this.#now };
   }
@@ -206,6 +216,7 @@ export class ToyFleet {
       id,
       sequence,
       connections: count,
+      load: count * this.#each,
       capacity: weight,
       totals,
       term: standingTerm(standing),
@@ -220,6 +231,7 @@ export class ToyFleet {
     const before = node.standing;
     node.standing = accept(before, order, this.#now);
     if (node.standing === before) return;
+    if ((order.rotation === 'in') !== (node.outAt === null)) this.rotations++;
     if (order.rotation === 'in') node.outAt = null;
     else node.outAt ??= this.#now + this.#random.next() * (this.#options.checkS ?? 1) * 1_000;
   }
@@ -229,9 +241,10 @@ export class ToyFleet {
     if (order === null) return;
     const turn = order.perS * 0.125;
     const turns = Math.floor(turn) + (this.#random.next() < turn % 1 ? 1 : 0);
-    const told = Math.min(turns, Math.floor(allowance(node.standing, node.count, this.#now)), node.count);
+    const allowed = allowance(node.standing, node.count * this.#each, this.#now) / this.#each;
+    const told = Math.min(turns, Math.floor(allowed + 1e-9), node.count);
     if (told <= 0) return;
-    node.standing = spend(node.standing, told);
+    node.standing = spend(node.standing, told * this.#each);
     for (let i = 0; i < told; i++) this.#fly(node, this.#dealer.deal(order.targets)?.id ?? null);
     node.count -= told;
     node.shed += told;
