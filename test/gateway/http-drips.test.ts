@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http2, { type IncomingHttpHeaders } from 'node:http2';
+import net from 'node:net';
 import { test } from 'node:test';
 import { VirtualClock } from '../../src/core/clock.ts';
 import { sleep } from '../../src/host/clock.ts';
@@ -117,4 +118,19 @@ test('a call of gRPC may say little, where its group speaks HTTP/2', async (cont
   const call = { 'content-type': 'application/grpc+proto', te: 'trailers' };
   assert.equal((await dripping2(context, call, { http2: true })).ms, 20_400);
   assert.equal((await dripping2(context, call)).status, 408);
+});
+
+test('a head of HTTP/2 that comes a byte at a time has no more time than an idle connection', async (context) => {
+  const clock = new VirtualClock(1_000);
+  const { port2 } = await stage2(context, [], { transport: { clock }, timeouts: { clientIdleMs: 20_000 } });
+  const socket = net.connect(port2, '127.0.0.1').resume();
+  context.after(() => socket.destroy());
+  let isEnded = false;
+  socket.on('end', () => (isEnded = true)).on('error', () => (isEnded = true));
+  await once(socket, 'connect');
+  // The preface, empty settings, and HEADERS of 16,000 bytes, of which none has come.
+  const frame = (length: number, type: number, stream: number): Buffer => Buffer.from([length >> 16, length >> 8, length, type, 0, 0, 0, 0, stream]);
+  socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1'), frame(0, 4, 0), frame(16_000, 1, 1)]));
+  const ms = await drip(clock, { isOver: () => isEnded, send: () => void socket.write('x'), mostMs: 120_000 });
+  assert.ok(ms >= 19_000 && ms < 60_000, `${ms} ms`);
 });
