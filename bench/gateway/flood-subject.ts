@@ -3,7 +3,9 @@
 import { gatewaySettings, openGateway } from '../../src/gateway/index.ts';
 
 const [upstream, perAddress] = process.argv.slice(2).map(Number);
-const limited = perAddress > 0 ? { perAddress, perAddressPerS: perAddress } : {};
+/** Of others as well, who come 100 times a second. */
+const PER_S = 200;
+const limited = perAddress > 0 ? { perAddress, perAddressPerS: PER_S } : {};
 const gateway = await openGateway(
   gatewaySettings({
     listeners: ['127.0.0.1:0'],
