@@ -11,7 +11,8 @@ export class PeakLatency {
   /** An answer took `ms`. A slower one counts at once, a faster one as much as time has passed since the last. */
   observe(ms: number, now: number): void {
     if (this.#ms === 0 || ms >= this.#ms) this.#ms = Math.max(ms, SMALLEST_MS);
-    else {
+    // Nothing was forgotten since: what comes in one moment costs no more than this.
+    else if (now !== this.#at) {
       const old = Math.exp((this.#at - now) / DECAY_MS);
       this.#ms = Math.max(this.#ms * old + ms * (1 - old), SMALLEST_MS);
     }

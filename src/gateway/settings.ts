@@ -247,6 +247,8 @@ export interface Timeouts {
   readonly clientHeadMs: number;
   /** Between two reads of a request's body (nginx client_body_timeout). */
   readonly clientBodyMs: number;
+  /** Bytes of a request's body per second, beyond a grace (Kestrel MinRequestBodyDataRate, Apache RequestReadTimeout); 0: any. */
+  readonly clientBodyRate: number;
   /** Between two requests of a connection (nginx keepalive_timeout). */
   readonly clientIdleMs: number;
   /** Between two successful writes to a client that has something waiting (nginx send_timeout). */

@@ -127,6 +127,7 @@ const generous: Timeouts = {
   handshakeMs: 5_000,
   clientHeadMs: 5_000,
   clientBodyMs: 5_000,
+  clientBodyRate: 0,
   clientIdleMs: 60_000,
   clientSendMs: 60_000,
   connectMs: 2_000,

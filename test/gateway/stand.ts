@@ -95,6 +95,7 @@ const timeouts: Timeouts = {
   handshakeMs: 5_000,
   clientHeadMs: 10_000,
   clientBodyMs: 30_000,
+  clientBodyRate: 0,
   clientIdleMs: 60_000,
   clientSendMs: 30_000,
   connectMs: 2_000,
@@ -134,7 +135,7 @@ export function stand(group: Group, options: StandOptions = {}): Stand {
   const route: Route = { settings: { ...routeSettings, ...options.route }, group };
   const asks: Ask = { key: null, sticky: null, without: null };
   const ports: ProxyPorts = {
-    clock: realClock,
+    clock: options.transport?.clock ?? realClock,
     random: realRandom,
     log: transport.log,
     transport,

@@ -29,6 +29,7 @@ const usual: Timeouts = {
   handshakeMs: 2_000,
   clientHeadMs: 2_000,
   clientBodyMs: 2_000,
+  clientBodyRate: 0,
   clientIdleMs: 2_000,
   clientSendMs: 2_000,
   connectMs: 2_000,

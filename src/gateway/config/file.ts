@@ -21,6 +21,7 @@ export interface GatewayFile {
     readonly handshakeMs: number;
     readonly clientHeadMs: number;
     readonly clientBodyMs: number;
+    readonly clientBodyRate: number;
     readonly clientIdleMs: number;
     readonly clientSendMs: number;
     readonly connectMs: number;

@@ -142,6 +142,11 @@ const timeouts = z
       .default(10_000)
       .describe("From the first byte of a request's head to its end (nginx `client_header_timeout`, HAProxy `timeout http-request`): 408."),
     clientBodyMs: ms.default(60_000).describe("Between two reads of a request's body (nginx `client_body_timeout`): 408."),
+    clientBodyRate: countOrNone
+      .default(240)
+      .describe(
+        "Bytes of a request's body per second at least, 5 s after it began (Kestrel `MinRequestBodyDataRate`): 408; 0: any. gRPC to a group with `http2` may be silent.",
+      ),
     clientIdleMs: ms
       .min(1_000)
       .default(75_000)

@@ -4,12 +4,13 @@ import type { Socket } from 'node:net';
 import { countRefused, isRefused, type Ask, type Route, type Upstream } from '../ports.ts';
 import type { Timeouts } from '../settings.ts';
 import { isDecided, isOwn, plain, written, type GoOn, type OwnAnswer } from './answers.ts';
+import { BodyPace } from './body-pace.ts';
 import type { AnswerSink, Caller, House } from './caller.ts';
 import { ending, handshake, writeTogether } from './forwarding.ts';
 import { Framing } from './framing.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
-import { bodyFault, isIdempotent, isLate, isTrouble, isWebSocket, keptBytes, pathOf } from './rules.ts';
+import { bodyFault, isCall, isIdempotent, isLate, isTrouble, isWebSocket, keptBytes, pathOf } from './rules.ts';
 import { sheds } from './shedding.ts';
 import { stickyLine } from './sticky.ts';
 import { Trials, TURN_AROUND_MS } from './trials.ts';
@@ -50,15 +51,14 @@ export class Exchange implements Asker {
   readonly #body: Framing;
   /** What came of the body before there was a connection; a small one also afterwards, to be sent once more. */
   #held: Buffer | null = null;
-  #bodyBegan = false;
   /** Some of the body was sent and is not here any more. */
   #bodyLost = false;
   #closes = false;
   #status = 0;
   #startedAt = 0;
   #latencyMs: number | null = null;
-  /** When the client last sent something of the body. */
-  #bodyAt = 0;
+  /** null: there is no body. */
+  readonly #pace: BodyPace | null;
 
   constructor(caller: Caller, head: RequestHead, house: House) {
     this.#caller = caller;
@@ -67,6 +67,7 @@ export class Exchange implements Asker {
     this.sink = caller.sink;
     this.#house = house;
     this.#body = head.hasBody ? new Framing(head.length, head.chunked) : Framing.none;
+    this.#pace = head.hasBody ? new BodyPace(head, this.#body) : null;
   }
 
   /** All of the request was read. */
@@ -83,8 +84,8 @@ export class Exchange implements Asker {
   open(bytes: Buffer, from: number): number {
     let end = from;
     if (!this.#body.isDone && from < bytes.length) {
-      this.#bodyBegan = true;
       end = this.#body.cut(bytes, from, null);
+      this.#pace?.took(end - from, this.#caller.connection.lastReadAt);
       this.#held = bytes.subarray(from, end);
     }
     const path = pathOf(this.head.target);
@@ -98,8 +99,7 @@ export class Exchange implements Asker {
   feed(bytes: Buffer): number {
     const end = this.#body.cut(bytes, 0, null);
     const { clock, limits } = this.#house.ports;
-    this.#bodyBegan = true;
-    this.#bodyAt = clock.now();
+    this.#pace?.took(end, clock.now());
     const fault = bodyFault(this.head, this.#body, limits);
     if (fault !== null) this.refuse(fault.status, fault.why, true);
     else {
@@ -129,7 +129,7 @@ export class Exchange implements Asker {
     this.#status = response.status;
     this.#latencyMs = now - this.#startedAt;
     if (this.#link !== null) this.#link.since = now;
-    this.#closes = must || this.#isUnwanted() || !this.head.keepAlive || this.#caller.isLast(this, response);
+    this.#closes = must || this.#pace?.isUnwanted === true || !this.head.keepAlive || this.#caller.isLast(this, response);
     this.#stage = 'answering';
     this.#forget();
     this.extra = stickyLine(this.#route?.group ?? null, this.#ask, this.#upstream, this.#caller.client);
@@ -185,16 +185,19 @@ export class Exchange implements Asker {
   /** Looks at the clock. */
   sweep(now: number, timeouts: Timeouts): void {
     const isPaused = this.#caller.isPaused;
-    if (!this.#body.isDone && !isPaused && this.#stage !== 'deciding' && now - Math.max(this.#bodyAt, this.#startedAt) > timeouts.clientBodyMs) {
-      return this.refuse(408, 'the body of the request did not come', true);
-    }
+    if (this.#isBodyLate(now, timeouts)) return this.refuse(408, 'the body of the request did not come in time', true);
     const link = this.#link;
     if (link === null || !link.isReady) return;
     if (!this.#body.isDone ? !isPaused : link.socket.isPaused()) return;
-    if (now - Math.max(link.since, this.#bodyAt, this.#startedAt) <= timeouts.upstreamReadMs) return;
+    if (now - Math.max(link.since, this.#pace?.readAt ?? 0, this.#startedAt) <= timeouts.upstreamReadMs) return;
     // Who has answered need not take the rest of the request, but must not keep the client from going on.
     if (this.#stage === 'replied') this.failed('it takes no more of the request');
     else this.#fail(504, 'the server behind did not answer in time');
+  }
+
+  #isBodyLate(now: number, timeouts: Timeouts): boolean {
+    const isAwaited = !this.#caller.isPaused && this.#stage !== 'deciding';
+    return this.#pace?.isLate(now, { since: this.#startedAt, isAwaited, isCall: isCall(this.head, this.#route) }, timeouts) === true;
   }
 
   /** Answers with an error. `closes`: what else comes on the connection cannot be relied on. */
@@ -342,11 +345,6 @@ export class Exchange implements Asker {
     this.#bodyLost = true;
   }
 
-  /** The client waits for leave to send its body; after this answer nobody knows whether it is going to. */
-  #isUnwanted(): boolean {
-    return this.head.expects && !this.#bodyBegan && !this.#body.isDone;
-  }
-
   #unavailable(status: number, retryAfterS: number | null): void {
     const fallback = this.#route?.group?.settings.fallback ?? null;
     if (fallback === null) this.#refuseWith(plain(status, 'no server can take this request now', retryAfterS), false);
@@ -364,7 +362,7 @@ export class Exchange implements Asker {
     const { head } = this;
     this.#forget();
     // A long rest of a body is not waited for.
-    this.#closes ||= !head.keepAlive || this.#isUnwanted() || !this.isNearlyReceived || this.#caller.isLast(this, null);
+    this.#closes ||= !head.keepAlive || this.#pace?.isUnwanted === true || !this.isNearlyReceived || this.#caller.isLast(this, null);
     const bodiless = head.method === 'HEAD';
     if (this.sink === null) this.out.write(written(answer, { bodiless, closes: this.#closes, old: head.minor === 0 }));
     else this.sink.answer(answer, bodiless);

@@ -29,6 +29,11 @@ export function isWebSocket({ method, upgrade, hasBody }: RequestHead): boolean 
   return upgrade !== null && method === 'GET' && !hasBody && upgrade.split(',').some((token) => token.trim() === 'websocket');
 }
 
+/** A call of gRPC, whose client may have nothing to say for long. By the group's word, too: anybody can claim to be one. */
+export function isCall(head: RequestHead, route: Route | null): boolean {
+  return route?.group?.settings.http2 === true && head.header('content-type')?.startsWith('application/grpc') === true;
+}
+
 export function pathOf(target: string): string {
   const end = target.indexOf('?');
   return end === -1 ? target : target.slice(0, end);

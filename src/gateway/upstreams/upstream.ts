@@ -74,10 +74,10 @@ export class MemberUpstream implements Upstream, Candidate {
   }
 
   answered(latencyMs: number): void {
-    const now = this.#group.clock.now();
-    this.latency.observe(latencyMs, now);
+    // Of seconds, in which a turn of the event loop makes no difference; the clock is not read for each request.
+    this.latency.observe(latencyMs, this.#group.clock.turn());
     this.#ejection = succeeded(this.#ejection);
-    if (this.#breaker?.hear('answered', now) === true) this.#group.changed();
+    if (this.#breaker !== null) this.#hear('answered');
   }
 
   end(outcome: Outcome, latencyMs: number | null): void {
