@@ -187,8 +187,8 @@ describe('Redis that cannot be reached', () => {
   });
 
   test('commands fail with one line', async () => {
-    await fails(1, /ENGINE_UNREACHABLE/, 'fleet', 'status', '--engine', address);
-    await fails(1, /ENGINE_UNREACHABLE/, 'demo', '--headless', '--json', '--engine', address);
+    await fails(2, /ENGINE_UNREACHABLE/, 'fleet', 'status', '--engine', address);
+    await fails(2, /ENGINE_UNREACHABLE/, 'demo', '--headless', '--json', '--engine', address);
   });
 });
 
@@ -213,7 +213,7 @@ describe('a port that is taken', () => {
   });
 
   test('the demo fails with one line and starts nothing', async () => {
-    await fails(1, /--port must be free on 127\.0\.0\.1, got \d+: .*PORT_TAKEN/, 'demo', '--port', String(port));
+    await fails(2, /--port must be free on 127\.0\.0\.1, got \d+: .*PORT_TAKEN/, 'demo', '--port', String(port));
   });
 });
 

@@ -1,3 +1,4 @@
+// How slowly the body of a request may come: a rate after its grace, silence that was earned, and time that does not count.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Timeouts } from '../settings.ts';
