@@ -43,13 +43,13 @@ export type Stage =
 
 /** What every request touches stands first, and times are whole: together that is one line of the processor's cache. */
 export class Connection {
-  /** So many requests may pass before there is anything to decide about it, as far as it depends on the connection; 0: look at each. */
+  /** So many requests may pass before there is anything to decide about it; 0: each of them is looked at. */
   calmFor = 0;
+  /** What `calmFor` was when it was last looked at, while nobody has asked since what became of it; -1: the next request is looked at. */
+  calmSince = -1;
   requests = 0;
-  /** On the registry's clock, ms. */
+  /** On the registry's clock, ms. Where requests only passed, as of the last look: within a second. */
   lastReadAt = 0;
-  /** It will be looked at by `Choice`, which is told then when it was active. */
-  isStirred = false;
   /** Handle in the registry's order; reused after close. -1 unless it is counted, which is when its stage is `open`. */
   slot = -1;
   /** Requests, streams or writes in progress, as far as they are told. */

@@ -138,18 +138,24 @@ export class Registry {
   passed(connection: Connection): void {
     const now = this.#clock.turn();
     connection.requests++;
-    connection.calmFor--;
     connection.lastReadAt = now;
-    if (!connection.isStirred) connection.isStirred = this.choice.touch(connection.slot, now);
+    // Whoever is not looked at soon is looked at with each request.
+    connection.calmSince = this.choice.touch(connection.slot, now) ? connection.calmFor : -1;
+  }
+
+  /** There is something to decide: each of their next requests is looked at. */
+  lookAtAll(): void {
+    for (const connection of this.#bySlot) if (connection !== undefined) connection.calmFor = 0;
   }
 
   /** Whether a request that was only passed is in progress now; its end is told from now on. */
   #caughtUp(connection: Connection): boolean {
-    if (connection.isStirred) {
-      connection.isStirred = false;
-      connection.lastWriteAt = connection.lastReadAt;
+    if (connection.calmSince !== connection.calmFor && connection.calmSince !== -1) {
+      connection.lastReadAt = this.#clock.turn();
       this.choice.links.activeAt[connection.slot] = connection.lastReadAt;
     }
+    if (connection.calmSince !== -1) connection.lastWriteAt = connection.lastReadAt;
+    connection.calmSince = -1;
     if (connection.inProgress > 0 || connection.transport.catchUp?.(connection) !== true) return false;
     unsettle(connection);
     connection.inProgress = 1;
@@ -266,5 +272,5 @@ export class Registry {
 /** From now on each of its requests is looked at in full. */
 function unsettle(connection: Connection): void {
   connection.calmFor = 0;
-  connection.isStirred = false;
+  connection.calmSince = -1;
 }

@@ -15,6 +15,8 @@ export interface Herd {
   load(): number;
   /** Tells the connection in `slot` to go. False: it must stay for now (bytes unsent). */
   tell(slot: number, goodbye: Goodbye): boolean;
+  /** From now on connections that ask may be told to go: none of their requests may only be noted. */
+  lookAtAll?(): void;
 }
 
 export interface RetirementPorts {
@@ -108,7 +110,7 @@ export class Retirement {
     return { remainingMs: Math.max(0, drain.policy.deadlineMs - elapsed), perS: this.#drainPerS(drain.policy, elapsed) };
   }
 
-  /** Nobody is to be told because of a drain or an order. One word, as it is asked at every request. */
+  /** Nobody is to be told because of a drain or an order. Reads no clock: it is asked often. */
   get isCalm(): boolean {
     return this.#isCalm;
   }
@@ -182,7 +184,9 @@ export class Retirement {
   }
 
   #judge(): void {
+    const wasCalm = this.#isCalm;
     this.#isCalm = this.#draining.state === 'no' && (this.#standing.state === 'none' || this.#standing.order.perS <= 0);
+    if (wasCalm && !this.#isCalm) this.#herd.lookAtAll?.();
   }
 
   /** There is something to hand out: ticks come fast from now on. */

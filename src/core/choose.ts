@@ -40,6 +40,8 @@ export class Links {
   activeAt: Float64Array;
   /** Rests until, ms; 0 when it does not. */
   restUntil: Float64Array;
+  /** Where it stands among those that stirred. */
+  place: Int32Array;
 
   constructor(capacity: number) {
     this.next = new Int32Array(capacity).fill(NIL);
@@ -49,6 +51,7 @@ export class Links {
     this.weight = new Float32Array(capacity);
     this.activeAt = new Float64Array(capacity);
     this.restUntil = new Float64Array(capacity);
+    this.place = new Int32Array(capacity);
   }
 
   get capacity(): number {
@@ -63,6 +66,7 @@ export class Links {
     this.weight = copied(new Float32Array(capacity), this.weight);
     this.activeAt = copied(new Float64Array(capacity), this.activeAt);
     this.restUntil = copied(new Float64Array(capacity), this.restUntil);
+    this.place = copied(new Int32Array(capacity), this.place);
   }
 }
 
@@ -149,7 +153,7 @@ export class Choice {
 
   remove(slot: number): void {
     // The storage may be shared: nothing may be left to be done here with what is another's from now on.
-    if ((this.links.flags[slot] & Flag.stirred) !== 0) this.#settle();
+    if ((this.links.flags[slot] & Flag.stirred) !== 0) this.#forget(slot);
     this.#unlink(slot);
     this.links.list[slot] = List.none;
     this.#count--;
@@ -323,8 +327,17 @@ export class Choice {
   }
 
   #stir(slot: number, flags: number): void {
-    if ((flags & Flag.stirred) === 0) this.#stirred.push(slot);
+    if ((flags & Flag.stirred) === 0) this.links.place[slot] = this.#stirred.push(slot) - 1;
     this.links.flags[slot] = flags | Flag.stirred;
+  }
+
+  /** Takes one out of those that stirred, and lets the others be: looking at all of them at every end would be dear. */
+  #forget(slot: number): void {
+    const { place } = this.links;
+    const last = this.#stirred.pop();
+    if (last === undefined || last === slot) return;
+    this.#stirred[place[slot]] = last;
+    place[last] = place[slot];
   }
 
   /** Puts those that stirred where they belong. They are in order as far as the time since the last look goes. */

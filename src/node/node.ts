@@ -89,7 +89,12 @@ export class FleetNode {
       clock,
       random,
       goodbyesPerS: settings.goodbyesPerS,
-      herd: { choice: this.registry.choice, load: () => this.load, tell: (slot, goodbye) => this.#tell(slot, goodbye) },
+      herd: {
+        choice: this.registry.choice,
+        load: () => this.load,
+        tell: (slot, goodbye) => this.#tell(slot, goodbye),
+        lookAtAll: () => this.registry.lookAtAll(),
+      },
     });
     this.coordinator = new Coordinator({ engine, clock, log, id: settings.id, policy: settings.policy, term: () => this.retirement.term });
     this.#member = new Member({ engine, clock, log, facts: () => this.record() });

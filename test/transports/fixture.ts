@@ -46,7 +46,7 @@ export function ports(options: PortsOptions = {}): Fixture {
     connection.transport.retire(connection, goodbye);
     return true;
   };
-  const herd = { choice: registry.choice, load: () => registry.count, tell };
+  const herd = { choice: registry.choice, load: () => registry.count, tell, lookAtAll: () => registry.lookAtAll() };
   const retirement = new Retirement({ clock, random: realRandom, herd, goodbyesPerS: options.goodbyesPerS ?? 1_000 });
   return {
     clock,

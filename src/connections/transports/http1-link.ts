@@ -22,6 +22,9 @@ const PASSED_OVER = 16;
 /** A client that goes on asking after the goodbye is cut off after so many requests: they are kept until the socket closes. */
 const DISCARDS = 10_000;
 
+/** Who asks all the time is looked at once within this, ms: at the first request after each sweep. */
+const LOOK_MS = 2_000;
+
 /** As many requests as no connection has. */
 const FOR_EVER = 1_000_000_000;
 
@@ -93,7 +96,7 @@ export class Link {
     const { registry } = this.#ports;
     if (connection.slot === -1) registry.admit(connection);
     if (!again && connection.inProgress === 0 && response.socket === this.socket && !this.#hasReason(connection.requests + 1)) {
-      connection.calmFor = this.#span.ageMs === Infinity ? Math.min(this.#span.requests - connection.requests, FOR_EVER) - 1 : 0;
+      connection.calmFor = this.#calmFor();
       return registry.passed(connection);
     }
     connection.requests++;
@@ -208,6 +211,15 @@ export class Link {
   #hasReason(requests: number): boolean {
     const { slot, onRetire } = this.connection;
     return slot === -1 || onRetire !== null || !this.#ports.retirement.isCalm || this.#due(requests) !== null;
+  }
+
+  /** After the present request so many need not be looked at: not the last of its life, and none near the end of its time. */
+  #calmFor(): number {
+    const { connection } = this;
+    const { claims, clock } = this.#ports;
+    const { ageMs, requests } = this.#span;
+    if (claims.size > 0 || (ageMs !== Infinity && clock.now() - connection.openedAt > ageMs - LOOK_MS)) return 0;
+    return Math.min(requests - connection.requests - 2, FOR_EVER);
   }
 
   /** What the connection's own lifetime says. */

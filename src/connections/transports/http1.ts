@@ -48,6 +48,23 @@ function setTimeouts(server: Server, { limits, log }: TransportPorts): () => voi
   };
 }
 
+/** `/ev...`: it may be one of the node's own paths. */
+const [, E, V] = Buffer.from('/evenkeel/');
+
+/**
+ * Whether it is what nearly every request is: one about which there is nothing to decide; then it is noted. What it costs is the memory that
+ * it touches, each line of it cold, more than the work: so one object per connection, no clock, and nothing of the node.
+ */
+function noted({ socket, url = '' }: IncomingMessage, response: ServerResponse): boolean {
+  const connection = hangingOn(socket);
+  if (connection === undefined || connection.calmFor <= 0 || connection.calmSince < 0) return false;
+  // Else it waits for an earlier one.
+  if (response.socket !== socket || (url.charCodeAt(1) === E && url.charCodeAt(2) === V)) return false;
+  connection.calmFor--;
+  connection.requests++;
+  return true;
+}
+
 type Emit = (this: unknown, event: string | symbol, ...args: unknown[]) => boolean;
 
 class Http1Transport implements Transport {
@@ -73,8 +90,8 @@ class Http1Transport implements Transport {
     this.#emit = emit;
     // No list of arguments is made as long as they are only looked at and spread. At every request it would be dear, as is the spreading.
     this.#hook = (event, ...args) => {
-      const isPlain = event === 'request' && this.#isPlain(args[0] as IncomingMessage, args[1] as ServerResponse);
-      if (!isPlain && !this.#passes(event, args[0], args[1])) return true;
+      const isNoted = event === 'request' && noted(args[0] as IncomingMessage, args[1] as ServerResponse);
+      if (!isNoted && !this.#passes(event, args[0], args[1])) return true;
       return args.length === 2 ? emit.call(server, event, args[0], args[1]) : emit.call(server, event, ...args);
     };
     server.emit = this.#hook;
@@ -118,20 +135,6 @@ class Http1Transport implements Transport {
   facts(connection: Connection): TransportFacts {
     const { remoteAddress = '', remotePort = 0, bytesRead, bytesWritten } = connection.handle as Socket;
     return { remoteAddress, remotePort, bytesRead, bytesWritten };
-  }
-
-  /**
-   * Whether it is what nearly every request is: one about which there is nothing to decide, which is noted. What it costs is the
-   * memory that it touches, each line of it cold: so one small object per connection, and nothing of what hangs on it.
-   */
-  #isPlain(request: IncomingMessage, response: ServerResponse): boolean {
-    const { registry, retirement, claims, probe } = this.#ports;
-    const { socket, url } = request;
-    const connection = hangingOn(socket);
-    if (connection === undefined || connection.calmFor <= 0 || response.socket !== socket) return false;
-    if (!retirement.isCalm || claims.size > 0 || probe(pathOf(url ?? '')) !== null) return false;
-    registry.passed(connection);
-    return true;
   }
 
   /** Sees each event before the application does. False: the application is not to see it. */

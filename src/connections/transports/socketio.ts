@@ -75,6 +75,7 @@ export function attachSocketIo(io: SocketIoServer, ports: TransportPorts): Attac
   engine.on('connection', onConnection);
   engine.on('flush', transport.onFlush);
   ports.claims.add(claims);
+  ports.registry.lookAtAll();
   return {
     detach: () => {
       ports.claims.delete(claims);
