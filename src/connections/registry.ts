@@ -173,6 +173,7 @@ export class Registry {
   }
 
   pin(connection: Connection, pinned: boolean): void {
+    unsettle(connection);
     connection.pinned = pinned;
     if (connection.stage === 'open') this.choice.pin(connection.slot, pinned, this.#clock.turn());
   }

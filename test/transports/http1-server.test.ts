@@ -9,7 +9,7 @@ import tls from 'node:tls';
 import { once } from 'node:events';
 import { List } from '../../src/core/choose.ts';
 import { attachHttp1 } from '../../src/connections/transports/http1.ts';
-import { sleep } from '../../src/host/clock.ts';
+import { realClock, sleep } from '../../src/host/clock.ts';
 import { cert, key } from './certificate.ts';
 import { ports } from './fixture.ts';
 import { get, header, listening, open, post, RawClient, sendAway, serve, until } from './raw-http.ts';
@@ -146,6 +146,22 @@ test('who looks while a response is in progress finds it, and its end is seen', 
   assert.deepEqual([connection.inProgress, connection.requests, choice.countIn(List.busy)], [1, 3, 1]);
   choice.sweep(connection.lastReadAt + 5_000);
   assert.deepEqual([choice.countIn(List.busy), choice.countIn(List.long)], [0, 1]);
+});
+
+test('one that was pinned, asked meanwhile and is let go again is not taken for silent', async (t) => {
+  let nowMs = 1_000;
+  const clock = { ...realClock, now: () => nowMs, turn: () => nowMs };
+  const { open, registry } = await serve(t, ok, { clock });
+  const client = await open();
+  for (let n = 1; n <= 2; n++) await client.send(get('/')).answered(n);
+  const { choice } = registry;
+  const connection = registry.at(0);
+  registry.pin(connection, true);
+  choice.sweep(nowMs);
+  nowMs += 100_000;
+  await client.send(get('/')).answered(3);
+  registry.pin(connection, false);
+  assert.deepEqual([choice.countIn(List.asking), choice.countIn(List.silent), connection.requests], [1, 0, 3]);
 });
 
 test('requests that come while one is in progress are counted, each is seen to its end, and the last one says goodbye', async (t) => {
