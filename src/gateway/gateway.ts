@@ -301,10 +301,10 @@ export class Gateway {
 
   async #drain(atOnce: boolean): Promise<void> {
     const { noticeMs } = this.node.settings.drain;
-    const stop = (): void => this.entrances.stop();
-    if (atOnce) stop();
-    else this.#notice = this.#ports.clock.after(noticeMs, stop);
-    await this.node.drain();
+    const drained = this.node.drain();
+    if (atOnce) this.#shut();
+    else this.#notice = this.#ports.clock.after(noticeMs, () => this.#shut());
+    await drained;
     // An operator may have taken it back meanwhile.
     if (this.node.state === 'up') return;
     this.#notice?.cancel();

@@ -38,7 +38,8 @@ export interface NodePorts {
 type Phase =
   | { readonly state: 'idle' }
   | { readonly state: 'up' }
-  | { readonly state: 'draining'; readonly done: Promise<void> }
+  /** `isShut`: nothing listens any more, so there is no way back. */
+  | { readonly state: 'draining'; readonly done: Promise<void>; readonly isShut: boolean }
   /** Emptied, and kept running by an operator. */
   | { readonly state: 'drained' }
   /** Emptied, and nothing listens any more: there is no way back. */
@@ -176,7 +177,7 @@ export class FleetNode {
     log.info({ node: this.settings.id, connections, deadlineMs: drain.deadlineMs }, 'the drain begins');
     this.retirement.beginDrain(drain);
     const done = this.#awaitEmpty();
-    this.#phase = { state: 'draining', done };
+    this.#phase = { state: 'draining', done, isShut: false };
     this.#drains.emit('begun');
     void this.#member.announce();
     return done;
@@ -193,15 +194,16 @@ export class FleetNode {
     return this.#exitAfterDrain;
   }
 
-  /** The node's owner closed its servers after a drain: nobody can take the drain back any more. */
+  /** The node's owner closed its servers in a drain or after it: nobody can take the drain back any more. */
   shut(): void {
-    if (this.#phase.state === 'drained') this.#phase = { state: 'shut' };
+    if (this.#phase.state === 'draining') this.#phase = { ...this.#phase, isShut: true };
+    else if (this.#phase.state === 'drained') this.#phase = { state: 'shut' };
   }
 
   /** Takes a drain back: the node receives again. Throws EVENKEEL_EMPTIED where nothing listens any more. */
   undrain(): void {
-    if (this.#phase.state === 'shut')
-      throw new EvenkeelError('EVENKEEL_EMPTIED', `the drain of node ${this.settings.id} must not be over with its servers closed to be taken back, got both`);
+    if (this.#phase.state === 'shut' || (this.#phase.state === 'draining' && this.#phase.isShut))
+      throw new EvenkeelError('EVENKEEL_EMPTIED', `the drain of node ${this.settings.id} must be taken back before its servers are closed, they are closed`);
     if (this.#phase.state !== 'draining' && this.#phase.state !== 'drained') return;
     this.retirement.endDrain();
     this.#exitAfterDrain = false;
@@ -323,7 +325,7 @@ export class FleetNode {
     if (this.#phase.state !== 'draining') return;
     const { forced, drained } = this.registry.totals;
     log.info({ node: this.settings.id, drained, forced }, 'the drain is over');
-    this.#phase = { state: 'drained' };
+    this.#phase = this.#phase.isShut ? { state: 'shut' } : { state: 'drained' };
     this.#drains.emit('done');
   }
 

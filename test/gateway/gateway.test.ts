@@ -115,6 +115,18 @@ test('a drain that an operator takes back leaves the doors open, and the next on
   await assert.rejects(get(portOf(gateway)));
 });
 
+test('once its doors are closed a drain is not taken back, also before it is over: the gateway would be up and hear nothing', async (t) => {
+  const a = await httpBackend(t, 'a');
+  const gateway = await open(t, { listeners: ['127.0.0.1:0'], groups: { web: to(a) } });
+  const ws = new WebSocket(`ws://127.0.0.1:${portOf(gateway)}/chat`);
+  await once(ws, 'open');
+  const drained = gateway.drain(true);
+  assert.throws(() => gateway.node.undrain(), { code: 'EVENKEEL_EMPTIED', message: /they are closed$/ });
+  assert.equal(gateway.node.state, 'draining');
+  await drained;
+  assert.throws(() => gateway.node.undrain(), { code: 'EVENKEEL_EMPTIED' });
+});
+
 test('a tcp listener carries bytes both ways and half-closes', async (t) => {
   const a = await echoBackend(t, 'a');
   const gateway = await open(t, { listeners: [{ listen: '127.0.0.1:0', protocol: 'tcp' }], groups: { db: to(a) } });
