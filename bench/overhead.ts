@@ -33,6 +33,7 @@ const VARIANTS: readonly Variant[] = [
   { name: 'attached, counting only', subject: { ...bare, attached: true }, target: 1.03 },
   { name: 'attached, maxRequests 200', subject: { ...bare, attached: true, maxRequests: 200 }, target: 1.08 },
   { name: "Node's maxRequestsPerSocket 200", subject: { ...bare, maxRequestsPerSocket: 200 }, target: null },
+  { name: 'a hook that only counts to 200', subject: { ...bare, hooked: 200 }, target: null },
 ];
 
 /** CPU per request of each server, us, while all are asked at the same time. */

@@ -1,6 +1,6 @@
 // The server under test, in a process of its own: as small as a Node server can be, alone or with a node attached to it.
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { evenkeel, type Evenkeel } from '../../src/server/index.ts';
 import type { Facts, Subject } from './start.ts';
@@ -19,9 +19,25 @@ const server = createServer((_request, response) => {
 server.keepAliveTimeout = IDLE_MS;
 server.headersTimeout = IDLE_MS + 5_000;
 if (subject.maxRequestsPerSocket > 0) server.maxRequestsPerSocket = subject.maxRequestsPerSocket;
+if (subject.hooked > 0) hook(subject.hooked);
 const sockets = subject.webSocket ? new WebSocketServer({ server, perMessageDeflate: false }) : null;
 const node = subject.attached ? attached() : null;
 sockets?.on('connection', (socket) => void socket.on('message', (data) => socket.send(data)));
+
+/** Counts requests on their socket, and has the last one say that the connection ends. */
+function hook(most: number): void {
+  const asked = Symbol('asked');
+  type Counted = Socket & { [asked]: { n: number } };
+  const { emit } = server as { emit: (this: unknown, event: string, ...args: unknown[]) => boolean };
+  server.emit = (event: string, ...args: unknown[]) => {
+    if (event === 'connection') (args[0] as Counted)[asked] = { n: 0 };
+    else if (event === 'request') {
+      const response = args[1] as ServerResponse;
+      if (++(response.req.socket as Counted)[asked].n >= most) response.shouldKeepAlive = false;
+    }
+    return emit.call(server, event, ...args);
+  };
+}
 
 function attached(): Evenkeel {
   const node = evenkeel({ fleet: 'bench', engine: 'memory', signals: [], lifetime: { maxRequests: subject.maxRequests } });

@@ -11,9 +11,11 @@ export interface Subject {
   readonly maxRequests: number;
   /** Node's own limit; 0: none. */
   readonly maxRequestsPerSocket: number;
+  /** Of a hook that does nothing else: the least that anything between a server and its requests costs; 0: none. */
+  readonly hooked: number;
 }
 
-export const bare: Subject = { attached: false, webSocket: false, maxRequests: 0, maxRequestsPerSocket: 0 };
+export const bare: Subject = { attached: false, webSocket: false, maxRequests: 0, maxRequestsPerSocket: 0, hooked: 0 };
 
 /** After garbage collection. */
 export interface Facts {
