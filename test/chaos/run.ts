@@ -41,6 +41,11 @@ type Say = (line: string) => void;
 const PROGRESS_MS = 5_000;
 /** When nothing has arrived for so long, nothing will. */
 const QUIET_MS = 30_000;
+/** At most so long is waited for what arrives one by one. */
+const SETTLE_MS = 300_000;
+const LOOK_MS = 250;
+/** Between two looks: so many times what the last one took. */
+const PAUSES = 10;
 /** Between two losses clients come to rest, so that each loss meets a fleet in full swing. */
 const BETWEEN_LOSSES_MS = 4_000;
 
@@ -124,20 +129,27 @@ async function losses(fleet: ChaosFleet, options: ChaosOptions, say: Say): Promi
   return { faults: 0, byKind: {}, losses: options.minimum };
 }
 
-/** Resolves when all that was sent has arrived, or nothing arrives any more. */
+/** Resolves when all that was sent has arrived, or nothing arrives any more, or it takes too long. */
 async function settle(fleet: ChaosFleet, clients: number): Promise<void> {
+  const began = realClock.now();
   let last = '';
-  for (let since = realClock.now(); realClock.now() - since < QUIET_MS; await sleep(250)) {
-    const verdict = fleet.judge.verdict();
-    const requests = fleet.requests.verdict();
+  let since = began;
+  for (let now = began; now - since < QUIET_MS && now - began < SETTLE_MS; now = realClock.now()) {
+    const { requests, judge, report } = fleet;
     const presence = presenceOf(fleet);
-    const isKnown = verdict.sent === verdict.acknowledged + verdict.undecided + verdict.refused && fleet.requests.open === 0;
-    const isPresent = absent(presence).length === 0 && fleet.presence.verdict().strayLists === 0;
-    if (verdict.lost === 0 && isKnown && isAnsweredWell(requests) && fleet.report.there === clients && isPresent) return;
-    const now = JSON.stringify([verdict, requests, presence]);
-    if (now !== last) since = realClock.now();
-    last = now;
+    // After a long run a verdict takes a second, in which this process passes nothing on: who looks all the time cuts everybody off.
+    const isThere = report.there === clients && requests.open === 0 && absent(presence).length === 0;
+    if (isThere && isComplete(fleet)) return;
+    await sleep(Math.max(LOOK_MS, (realClock.now() - now) * PAUSES));
+    const told = JSON.stringify([judge.delivered, requests.open, report.there, presence]);
+    if (told !== last) since = realClock.now();
+    last = told;
   }
+}
+
+function isComplete({ judge, requests, presence }: ChaosFleet): boolean {
+  const { lost, sent, acknowledged, undecided, refused } = judge.verdict();
+  return lost === 0 && sent === acknowledged + undecided + refused && isAnsweredWell(requests.verdict()) && presence.verdict().strayLists === 0;
 }
 
 interface Ends extends Done {
