@@ -89,14 +89,8 @@ export class RedisServer {
   }
 
   /** One command, as one would type it; the first piece of the answer as text. */
-  async say(command: string): Promise<string> {
-    const socket = connect({ port: this.port, host: '127.0.0.1' }, () => socket.write(`${command}\r\n`));
-    try {
-      const [chunk] = (await once(socket, 'data')) as [Buffer];
-      return chunk.toString().trim();
-    } finally {
-      socket.destroy();
-    }
+  say(command: string): Promise<string> {
+    return say(this.port, command);
   }
 
   /** Ends it and removes its directory. */
@@ -121,6 +115,17 @@ export class RedisServer {
     if (running === null || running.exitCode !== null) return;
     running.kill(signal);
     await once(running, 'exit');
+  }
+}
+
+/** One command to whatever speaks Redis on that port; the first piece of the answer as text. */
+export async function say(port: number, command: string): Promise<string> {
+  const socket = connect({ port, host: '127.0.0.1' }, () => socket.write(`${command}\r\n`));
+  try {
+    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    return chunk.toString().trim();
+  } finally {
+    socket.destroy();
   }
 }
 

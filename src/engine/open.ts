@@ -16,7 +16,7 @@ export interface OpenOptions {
 }
 
 /**
- * `memory`; `local` (the fleet's name is the engine's) or `local:NAME`; `redis://...` or `rediss://...`. Throws
+ * `memory`; `local` (the fleet's name is the engine's) or `local:NAME`; `redis[s]://...` or `redis[s]+sentinel://...`. Throws
  * EVENKEEL_BAD_OPTION for anything else. A `local:NAME` is one fleet: the name takes the place of the fleet's.
  */
 export function openEngine(address: string, options: OpenOptions): Engine {
@@ -24,7 +24,7 @@ export function openEngine(address: string, options: OpenOptions): Engine {
   if (address === 'memory') return memoryEngine(surroundings);
   if (address === 'local') return localEngine({ name: fleet, ...surroundings });
   if (address.startsWith('local:')) return localEngine({ name: address.slice('local:'.length), ...surroundings });
-  if (/^rediss?:/.test(address)) return redisEngine({ url: address, fleet, ...surroundings });
+  if (/^rediss?(\+sentinel)?:/.test(address)) return redisEngine({ url: address, fleet, ...surroundings });
   // Only what stands before a possible password is repeated.
-  throw bad('engine', "must be 'memory', 'local', 'local:NAME', 'redis://...' or 'rediss://...'", address.replace(/\/\/.*@/s, '//***@'));
+  throw bad('engine', "must be 'memory', 'local', 'local:NAME', 'redis[s]://...' or 'redis[s]+sentinel://...'", address.replace(/\/\/.*@/s, '//***@'));
 }

@@ -1,7 +1,6 @@
 // The engine in Redis (or Valkey), for fleets on several machines, over the optional peer dependency `@redis/client` 6.
 // Every connection is used until it breaks and then replaced by a new one; node-redis never reconnects by itself, because
 // only this side knows what may be repeated. Any error that Redis answers counts as the server being no good.
-import { isIP } from 'node:net';
 import type { Clock, Timer } from '../core/clock.ts';
 import { EvenkeelError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -14,13 +13,18 @@ import { bad, tooMuch } from './bounds.ts';
 import { type Engine, engineLimits, type Json } from './engine.ts';
 import { JoinedEngine } from './joined.ts';
 import { startPulse } from './pulse.ts';
-import { describeAddress, readRedisUrl, type RedisAddress } from './redis-address.ts';
+import { describeAddress, type Place, readRedisUrl, type RedisAccess } from './redis-address.ts';
+import { type Client, createClient, describe, type Listener } from './redis-client.ts';
+import { Sentinels } from './redis-sentinel.ts';
 import { readTailed, RedisStreams, tailChannel, whole } from './redis-streams.ts';
 import { acquireLease, listMembers, OVER_LIMIT, probe, putMember, releaseLease, type Script, setValue } from './redis-scripts.ts';
 import type { Call, Seat, SeatOwner } from './seat.ts';
 
 export interface RedisOptions {
-  /** `redis[s]://[[user][:password]@]host[:port][/database]`. In a Redis Cluster: any of its nodes. */
+  /**
+   * `redis[s]://[[user][:password]@]host[:port][/database]`. In a Redis Cluster: any of its nodes. With Sentinel:
+   * `redis[s]+sentinel://[[user][:password]@]host[:port][,host[:port]...]/master[/database]`, the hosts being the sentinels.
+   */
   readonly url: string;
   /** Fleets of different names do not see each other. */
   readonly fleet: string;
@@ -39,8 +43,6 @@ const PAUSE_MS = 2_000;
 /** A server that answers no ping for 2 s is stopped, or the network is cut. Found after 2.5 s at the latest. */
 const TICK_MS = 500;
 const SILENT_TICKS = 4;
-/** Commands that may wait for answers: what a busy node asks in the time that the server may be silent. */
-const QUEUE_LENGTH = 100_000;
 
 /**
  * Throws EVENKEEL_BAD_OPTION for a malformed URL or fleet, and when `@redis/client` is not installed; whether the server
@@ -53,7 +55,7 @@ export function redisEngine(options: RedisOptions): Engine {
   mustBeName('fleet', fleet);
   mustBeName('prefix', prefix);
   mustHaveClient();
-  const ways: Ways = { address, movedTo: null };
+  const ways: Ways = { access: address, start: address.kind === 'sentinels' ? new Sentinels(address, clock) : address, movedTo: null };
   const take = (owner: SeatOwner): Promise<Seat> => takeSeat({ ways, keys: `${prefix}:{${fleet}}:`, clock, log }, owner);
   const name = `Redis at ${describeAddress(address)}`;
   return new JoinedEngine({ kind: 'redis', name, clock, random, log, take, timeoutMs, takeMs: TAKE_MS, pauseMs: PAUSE_MS });
@@ -78,8 +80,9 @@ function mustHaveClient(): void {
 
 /** Where to connect. In a Redis Cluster a node that does not own our slot tells which one does. */
 interface Ways {
-  readonly address: RedisAddress;
-  movedTo: { readonly host: string; readonly port: number } | null;
+  readonly access: RedisAccess;
+  readonly start: Place | Sentinels;
+  movedTo: Place | null;
 }
 
 interface Surroundings {
@@ -89,27 +92,19 @@ interface Surroundings {
   readonly log: Log;
 }
 
-/** What we use of a node-redis client. */
-interface Client {
-  connect(): Promise<unknown>;
-  destroy(): void;
-  unref(): void;
-  on(event: 'error', listener: (error: Error) => void): unknown;
-  ping(): Promise<unknown>;
-  sendCommand(args: readonly string[]): Promise<unknown>;
-  subscribe(channels: string | string[], listener: Listener): Promise<void>;
-  /** Without the listener, a subscription that follows at once would be forgotten. */
-  unsubscribe(channels: string | string[], listener: Listener): Promise<void>;
+/** The surroundings of one seat: it is at one server. */
+interface SeatSurroundings extends Surroundings {
+  readonly place: Place;
 }
-
-type Listener = (message: string, channel: string) => void;
 
 async function takeSeat(around: Surroundings, owner: SeatOwner): Promise<Seat> {
   const { ways } = around;
-  const { createClient } = await import('@redis/client');
-  const make = (): Client => createClient(clientOptions(ways));
-  const clients: Clients = { commands: make(), messages: make() };
-  const seat = new RedisSeat(clients, around, owner);
+  const { start, movedTo } = ways;
+  const place = start instanceof Sentinels ? await start.find(owner.signal) : (movedTo ?? start);
+  const make = (): Promise<Client> => createClient(ways.access, place, CONNECT_MS);
+  const clients: Clients = { commands: await make(), messages: await make() };
+  if (owner.signal.aborted) throw unreachable('the connection was closed');
+  const seat = new RedisSeat(clients, { ...around, place }, owner);
   owner.signal.addEventListener('abort', () => seat.leave(), { once: true });
   try {
     await Promise.all([seat.connect(clients.commands), seat.connect(clients.messages)]);
@@ -119,31 +114,9 @@ async function takeSeat(around: Surroundings, owner: SeatOwner): Promise<Seat> {
     seat.leave();
     // A node that was named to us may be gone: begin again with the one in the URL. A new redirection is kept.
     if (!(EvenkeelError.is(error) && isMoved(error.cause))) ways.movedTo = null;
+    if (start instanceof Sentinels) start.doubt();
     throw EvenkeelError.is(error) ? error : unreachable(error);
   }
-}
-
-function clientOptions(ways: Ways): object {
-  const { tls, username, password, database } = ways.address;
-  const { host, port } = ways.movedTo ?? ways.address;
-  // `ping` and the time limits are ours, by the injected clock: node-redis's own ping timer keeps the process alive.
-  const socket = {
-    host,
-    port,
-    connectTimeout: CONNECT_MS,
-    reconnectStrategy: false,
-    ...(tls ? { tls, ...(isIP(host) === 0 ? { servername: host } : {}) } : {}),
-  };
-  return {
-    socket,
-    username,
-    password,
-    database,
-    disableOfflineQueue: true,
-    commandsQueueMaxLength: QUEUE_LENGTH,
-    commandOptions: { timeout: 0 },
-    maintNotifications: 'disabled',
-  };
 }
 
 interface Clients {
@@ -156,7 +129,7 @@ type SeatState = { readonly kind: 'connecting' } | { readonly kind: 'seated'; re
 
 class RedisSeat implements Seat {
   readonly #clients: Clients;
-  readonly #around: Surroundings;
+  readonly #around: SeatSurroundings;
   readonly #owner: SeatOwner;
   /** Inboxes that are open, or about to be. */
   readonly #opened = new Map<string, Promise<void>>();
@@ -167,7 +140,7 @@ class RedisSeat implements Seat {
   readonly #heard: Listener = (text, channel) => this.#deliver(channel.slice(this.#key('inbox:').length), text);
   #state: SeatState = { kind: 'connecting' };
 
-  constructor(clients: Clients, around: Surroundings, owner: SeatOwner) {
+  constructor(clients: Clients, around: SeatSurroundings, owner: SeatOwner) {
     this.#clients = clients;
     this.#around = around;
     this.#owner = owner;
@@ -328,7 +301,7 @@ class RedisSeat implements Seat {
     if (isMoved(error)) {
       const [, host = '', port = ''] = MOVED.exec(error.message) ?? [];
       // An empty host means the one that was asked.
-      this.#around.ways.movedTo = { host: host === '' ? (this.#around.ways.movedTo ?? this.#around.ways.address).host : host, port: Number(port) };
+      this.#around.ways.movedTo = { host: host === '' ? this.#around.place.host : host, port: Number(port) };
     }
     return unreachable(error);
   }
@@ -346,13 +319,6 @@ function isMoved(error: unknown): error is Error {
 
 function unreachable(error: unknown): EvenkeelError {
   return new EvenkeelError('EVENKEEL_ENGINE_UNREACHABLE', describe(error), error);
-}
-
-/** Node reports a host that refused on each of its addresses as one error without words. */
-function describe(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return describe(error.errors[0]);
-  if (!(error instanceof Error)) return String(error);
-  return error.message === '' ? error.name : error.message;
 }
 
 const textOr = (answer: unknown): string | null => (typeof answer === 'string' ? answer : null);

@@ -1,5 +1,5 @@
 // The Redis engine against a real server: the promises of the port, and what happens when the server is away, stopped,
-// restarted, demoted, in a cluster, or fed with what others wrote.
+// restarted, demoted, or fed with what others wrote.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -199,34 +199,6 @@ describe('redis that goes away and comes back', { skip: noRedis }, () => {
     await worksAgain(engine, inbox, 3);
     assert.equal(await engine.get('kept'), 'yes');
     assert.deepEqual(await engine.acquireLease('l', 'h', 60_000), lease);
-  });
-});
-
-describe('redis in a cluster', { skip: noRedis }, () => {
-  it('is found by way of any of its nodes', async () => {
-    const cluster = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000'];
-    const [one, two] = [await started(...cluster), await started(...cluster)];
-    await one.say('CLUSTER ADDSLOTSRANGE 0 8191');
-    await two.say('CLUSTER ADDSLOTSRANGE 8192 16383');
-    await two.say('CLUSTER SET-CONFIG-EPOCH 2');
-    await one.say(`CLUSTER MEET 127.0.0.1 ${two.port}`);
-    const ok = async (server: RedisServer): Promise<boolean> => /cluster_state:ok/.test(await server.say('CLUSTER INFO'));
-    await until('the cluster is formed', async () => (await ok(one)) && (await ok(two)), 15_000);
-    // Whatever slot the fleet falls in, one of these two begins at the wrong node.
-    const engines = [open(one.url, { fleet: 'c' }), open(two.url, { fleet: 'c' })];
-    const got: Json[] = [];
-    await engines[0].receive('box', (message) => got.push(message));
-    await engines[1].putMember(record('a'), 60_000);
-    await engines[1].set('k', [1]);
-    assert.deepEqual(await engines[0].listMembers(), [record('a')]);
-    assert.deepEqual(await engines[0].get('k'), [1]);
-    assert.notEqual(await engines[0].acquireLease('l', 'h', 60_000), null);
-    await engines[1].send('box', 'across');
-    await until('it arrived', () => got.length === 1);
-    const entries: string[] = [];
-    await engines[0].streams.tail('s', (entry) => entries.push(entry.data));
-    await engines[1].streams.append({ stream: 's', data: 'x', author: { kind: 'id', id: '1' }, keep: { count: 1, ageMs: 1_000, metaMs: 1_000 } });
-    await until('the entry arrived', () => entries.length === 1);
   });
 });
 

@@ -78,7 +78,7 @@ describe('what the command line says', () => {
       [['--listen', 'x', '--to', 'a:1'], '--listen must be HOST:PORT or :PORT, got "x"'],
       [['--listen', ':1', '--to', 'a'], '--to must be HOST:PORT, got "a"'],
       [['--listen', ':1', '--to', 'a:1', '--health', 'x'], '--health must be tcp or a path that begins with /, got "x"'],
-      [['--listen', ':1', '--to', 'a:1', '--engine', 'x'], '--engine must be memory, local, local:NAME, redis://... or rediss://..., got "x"'],
+      [['--listen', ':1', '--to', 'a:1', '--engine', 'x'], '--engine must be memory, local, local:NAME, redis[s]://... or redis[s]+sentinel://..., got "x"'],
       [['--listen', ':1', '--to', 'a:1', '--fleet', 'f,g'], '--fleet must be letters, digits and . : @ _ - only, got "f,g"'],
       [['--listen', ':1', '--to', 'a:1', '--admin', 'x'], '--admin must be HOST:PORT or :PORT, got "x"'],
       [['--listen', ':1', '--to', 'a:1', '--balance', 'best'], '--balance must be one of round-robin, least-connections, random, two-choices, got best'],

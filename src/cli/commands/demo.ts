@@ -54,7 +54,8 @@ export function demoCommand(): Command {
 }
 
 function engineAddress(text: string): string {
-  if (text !== 'local' && !/^rediss?:\/\/./.test(text)) throw badFlag('--engine', "'local' or redis://HOST:PORT", text.replace(/\/\/.*@/s, '//***@'));
+  if (text !== 'local' && !/^rediss?(\+sentinel)?:\/\/./.test(text))
+    throw badFlag('--engine', "'local' or redis://HOST:PORT", text.replace(/\/\/.*@/s, '//***@'));
   return text;
 }
 

@@ -65,7 +65,7 @@ function add(parent: Command, name: string, description: string): Command {
   return parent
     .command(name)
     .description(description)
-    .option('--engine <url>', 'where the fleet meets: local, local:NAME, redis://... or rediss://...', 'local')
+    .option('--engine <url>', 'where the fleet meets: local, local:NAME, redis[s]://... or redis[s]+sentinel://...', 'local')
     .option('--fleet <name>', 'name of the fleet', 'default')
     .option('--json', 'one JSON object on standard output', false);
 }

@@ -47,7 +47,7 @@ export function gatewayCommand(): Command {
     .option('--health <path>', 'a path that healthy servers answer with 2xx or 3xx, or tcp')
     .option('--max-requests <n>', 'requests after which a client connection ends', wholeNumber('--max-requests', { min: 0, max: 1_000_000_000 }))
     .option('--fleet <name>', 'the fleet of gateways that this one belongs to')
-    .option('--engine <url>', 'where that fleet meets: local, local:NAME, redis://... or rediss://...')
+    .option('--engine <url>', 'where that fleet meets: local, local:NAME, redis[s]://... or redis[s]+sentinel://...')
     .option('--admin <address>', 'where the admin API is served, a port of this machine')
     .option('--workers <n>', 'processes that serve', wholeNumber('--workers', { min: 1, max: 64 }), 1)
     .addOption(oneOf('--log <level>', logLevels, 'least level of what is logged on standard error').default('warn'))

@@ -204,7 +204,7 @@ const table: readonly (readonly [string, string, string])[] = [
   [
     'an engine, whose password is not repeated',
     `${HTTP}${GROUPS}engine: reddis://me:secret@host\n`,
-    '3:9: engine must be memory, local, local:NAME, redis://... or rediss://..., got "reddis://***@host"',
+    '3:9: engine must be memory, local, local:NAME, redis[s]://... or redis[s]+sentinel://..., got "reddis://***@host"',
   ],
   [
     'an option of the node',

@@ -179,8 +179,8 @@ const fileSchema = z.strictObject({
   node: z.strictObject(ofTheNode).optional().describe('The gateway as a node of a fleet: the options of the library, with the same names.'),
   engine: anyText
     .refine(
-      (value) => value === 'memory' || value === 'local' || /^local:[\w.-]{1,64}$/.test(value) || /^rediss?:\/\/./.test(value),
-      'it must be memory, local, local:NAME, redis://... or rediss://...',
+      (value) => value === 'memory' || value === 'local' || /^local:[\w.-]{1,64}$/.test(value) || /^rediss?(\+sentinel)?:\/\/./.test(value),
+      'it must be memory, local, local:NAME, redis[s]://... or redis[s]+sentinel://...',
     )
     .optional()
     .describe('What the gateways of a fleet share, as `engine` of the library. Default: nothing, this gateway is alone.'),
