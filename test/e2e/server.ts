@@ -5,7 +5,6 @@ import type { FleetStatus } from '../../src/cluster/operator.ts';
 import { until } from '../engines/until.ts';
 import type { Fact, Listening, NodeOrder } from './node-messages.ts';
 
-const MODULE = fileURLToPath(new URL('node-process.js', import.meta.url));
 const START_MS = 30_000;
 
 export interface Exit {
@@ -15,6 +14,7 @@ export interface Exit {
 
 export class ServerProcess {
   readonly order: NodeOrder;
+  readonly #module: string;
   /** What it said, over all its starts. */
   readonly facts: Fact[] = [];
   /** What it wrote that is no fact: a crash. */
@@ -24,8 +24,10 @@ export class ServerProcess {
   #process: ChildProcess | null = null;
   #admin = '';
 
-  constructor(order: NodeOrder) {
+  /** `module`: what it runs, beside this file. */
+  constructor(order: NodeOrder, module = 'node-process.js') {
     this.order = order;
+    this.#module = fileURLToPath(new URL(module, import.meta.url));
   }
 
   get id(): string {
@@ -38,7 +40,7 @@ export class ServerProcess {
 
   /** Resolves when it listens. */
   async start(): Promise<void> {
-    const child = fork(MODULE, [], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: [] });
+    const child = fork(this.#module, [], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: [] });
     this.#process = child;
     this.#follow(child);
     child.on('exit', (code, signal) => {

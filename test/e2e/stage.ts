@@ -24,6 +24,8 @@ export interface StageOptions {
   readonly http2Port?: number;
   /** Address of a Redis; default: a local engine that the test hosts. */
   readonly redis?: string;
+  /** What each server process runs, beside this file; default: HTTP and WebSockets. */
+  readonly module?: string;
 }
 
 const SAMPLE_MS = 100;
@@ -61,7 +63,7 @@ export class Stage<B extends Balancer = Balancer> implements AsyncDisposable {
         engine: redis ?? 'local',
         options: { capacity: capacities[i] ?? 1, ...options.options },
       };
-      return new ServerProcess(order);
+      return new ServerProcess(order, options.module);
     });
     const targets = this.servers.map(({ id, order }) => ({ id, port: order.port }));
     this.balancer = balancer(this.port, targets);
