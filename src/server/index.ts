@@ -110,7 +110,7 @@ const schema = z.strictObject({
 /** Makes this process a node of a fleet. Throws EVENKEEL_BAD_OPTION before anything is started. */
 export function evenkeel(options: EvenkeelOptions = {}): Evenkeel {
   const checked = schema.safeParse(options);
-  if (!checked.success) throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(checked.error.issues[0], options, ''));
+  if (!checked.success) throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(checked.error.issues[0], options, '', schema));
   const { engine: wanted = 'local', signals = ['SIGTERM', 'SIGUSR2'], log: wantedLog, ...rest } = options;
   const log = logOf(wantedLog);
   const settings = readNodeOptions(rest.load === undefined ? rest : { ...rest, load: tamedLoad(rest.load, log) });
@@ -226,7 +226,8 @@ class Server implements Evenkeel {
   }
 
   #connection(of: object): Connection {
-    const connection = connectionOf(of);
+    // From JavaScript anything may come.
+    const connection = typeof of === 'object' && of !== null ? connectionOf(of) : undefined;
     if (connection === undefined)
       throw new EvenkeelError('EVENKEEL_UNKNOWN_CONNECTION', 'the socket, request or WebSocket must belong to an attached server and be open');
     return connection;
