@@ -124,5 +124,5 @@ function payloadOf(value: Value): Payload {
 
 function checkTopic(topic: string): string {
   if (typeof topic === 'string' && topic !== '' && topic.length <= frameLimits.nameChars && !topic.startsWith(RESERVED)) return topic;
-  throw new EvenkeelError('EVENKEEL_BAD_OPTION', `a topic must have 1 to ${frameLimits.nameChars} characters and not begin with @, got '${topic}'`);
+  throw new EvenkeelError('EVENKEEL_BAD_OPTION', `a topic must have 1 to ${frameLimits.nameChars} characters and not begin with @, got ${shown(topic)}`);
 }
