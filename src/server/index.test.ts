@@ -67,11 +67,16 @@ test('sessions says what it takes, and lets them in once per path and server, un
   node.sessions(server);
 });
 
-test('what is no connection is refused with a code, also when it is nothing', async () => {
+test('what is no connection, user or listener is refused with a code, also when it is nothing', async () => {
   const { node } = await listening();
   for (const wrong of [undefined, null, 'socket', {}] as unknown[]) {
     assert.throws(() => node.pin(wrong as object), { code: 'EVENKEEL_UNKNOWN_CONNECTION' });
   }
+  assert.throws(() => node.setUser({}, 7 as unknown as string), { code: 'EVENKEEL_BAD_OPTION', message: 'user must be of type string, got 7' });
+  assert.throws(() => node.onRetire({}, undefined as unknown as () => void), {
+    code: 'EVENKEEL_BAD_OPTION',
+    message: /^listener must be a function, got nothing$/,
+  });
 });
 
 test('a drain that was taken back leaves the servers listening, and the next one is a new one', async () => {

@@ -12,7 +12,7 @@ import { EvenkeelError } from '../core/errors.ts';
 import type { Listen } from '../core/event.ts';
 import type { Goodbye } from '../core/goodbye.ts';
 import type { Log } from '../core/log.ts';
-import { describeIssue } from '../core/options.ts';
+import { describeIssue, shown } from '../core/options.ts';
 import type { Connection } from '../connections/connection.ts';
 import { connectionOf } from '../connections/socket-link.ts';
 import type { Attachment } from '../connections/ports.ts';
@@ -209,10 +209,13 @@ class Server implements Evenkeel {
   }
 
   onRetire(of: object, listener: (goodbye: Goodbye) => void): void {
+    if (typeof listener !== 'function') throw new EvenkeelError('EVENKEEL_BAD_OPTION', `listener must be a function, got ${shown(listener)}`);
     this.node.registry.onRetire(this.#connection(of), listener);
   }
 
   setUser(of: object, user: string): void {
+    // From JavaScript anything may come, numbers of users above all.
+    if (typeof user !== 'string') throw new EvenkeelError('EVENKEEL_BAD_OPTION', `user must be of type string, got ${shown(user)}`);
     this.#connection(of).user = user.slice(0, USER_CHARS);
   }
 
