@@ -7,6 +7,8 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { showAddress } from '../core/address.ts';
+import { EvenkeelError } from '../core/errors.ts';
+import { shown } from '../core/options.ts';
 import { listening } from '../host/listen.ts';
 import { adminApi } from './api.ts';
 import { Metrics } from './metrics.ts';
@@ -33,6 +35,11 @@ export interface Admin extends AsyncDisposable {
  */
 export async function serveAdmin(of: AdminNode | Source, options: AdminOptions): Promise<Admin> {
   const settings = readAdminOptions(options);
+  // From JavaScript anything may come, a promise of a gateway above all.
+  if (typeof of !== 'object' || of === null || !('node' in of || 'own' in of)) {
+    const got = (of as unknown) instanceof Promise ? 'a promise: await it first' : shown(of);
+    throw new EvenkeelError('EVENKEEL_BAD_OPTION', `serveAdmin() must be given what evenkeel() or openGateway() returned, or a source, got ${got}`);
+  }
   const made = 'node' in of ? nodeSource(of) : null;
   const source: Source = made ?? (of as Source);
   const { own, gateway = null } = source;

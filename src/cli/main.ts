@@ -26,7 +26,6 @@ async function run(argv: readonly string[]): Promise<number> {
   const program = new Command('evenkeel')
     .description('Keeps long-lived connections evenly spread over a fleet of servers.')
     .version(version())
-    .showSuggestionAfterError(false)
     // One line on stderr, ours: commander's own would come on top of it.
     .configureOutput({ outputError: () => {} })
     .exitOverride();
@@ -45,7 +44,8 @@ async function run(argv: readonly string[]): Promise<number> {
 function failure(error: unknown): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
-    say(error.message);
+    // What was probably meant is on a line of its own there.
+    say(error.message.replaceAll('\n', ' '));
     return 2;
   }
   if (!EvenkeelError.is(error)) throw error;

@@ -75,7 +75,7 @@ test('every option is in that list, so that a new one cannot be forgotten', () =
 });
 
 test('an option that does not exist is named, not ignored', () => {
-  assert.equal(complaint('rebalance', { stepout: true }), 'rebalance.stepout is not known here');
+  assert.equal(complaint('rebalance', { stepout: true }), 'rebalance.stepout is not known here; did you mean stepOut?');
   assert.equal(complaint('drain', { a: 1, b: 2 }), 'drain.a, drain.b is not known here');
 });
 

@@ -1,5 +1,6 @@
 // Options are read once: checked, filled with defaults and frozen. Each field gives its unit, its default and the reason for it.
 import { z } from 'zod';
+import { closest } from './closest.ts';
 import type { CoordinationPolicy } from './coordination.ts';
 import type { DrainPolicy } from './drain.ts';
 import { EvenkeelError } from './errors.ts';
@@ -212,23 +213,39 @@ export function drainPolicy(options: DrainOptions): DrainPolicy {
 export function readOptions<T>(schema: z.ZodType<T>, input: unknown, name: string): Readonly<T> {
   const result = schema.safeParse(input);
   if (result.success) return Object.freeze(result.data);
-  throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(result.error.issues[0], input, name), result.error);
+  throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(result.error.issues[0], input, name, schema), result.error);
 }
 
-/** One clear line for one mistake. */
-export function describeIssue(issue: z.core.$ZodIssue, input: unknown, name: string): string {
+/** One clear line for one mistake. With the schema it knows what a name that is not known was probably meant to be. */
+export function describeIssue(issue: z.core.$ZodIssue, input: unknown, name: string, schema?: z.ZodType): string {
   const path = [name, ...issue.path.map(String)].filter((part) => part !== '').join('.');
   if (issue.code === 'unrecognized_keys') {
     const keys = issue.keys.map((key) => [path, key].filter((part) => part !== '').join('.'));
-    return `${keys.join(', ')} is not known here`;
+    const known = schema === undefined ? [] : keysAt(schema, issue.path);
+    const meant = issue.keys.map((key) => closest(key, known)).filter((key) => key !== null);
+    return `${keys.join(', ')} is not known here${meant.length === 0 ? '' : `; did you mean ${meant.join(', ')}?`}`;
   }
   const inner = issue.code === 'invalid_union' ? issue.errors.map(([first]) => first).find((first) => first.path.length > 0) : undefined;
-  if (inner !== undefined) return describeIssue({ ...inner, path: [...issue.path, ...inner.path] }, input, name);
+  if (inner !== undefined) return describeIssue({ ...inner, path: [...issue.path, ...inner.path] }, input, name, schema);
   const value = issue.path.reduce<unknown>((at, key) => (typeof at === 'object' && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined), input);
   return `${path || 'the input'} ${rule(issue)}, got ${shown(value)}`;
 }
 
+/** The names that may stand at `path`, as far as objects lead there. */
+function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): readonly string[] {
+  let at: unknown = schema;
+  for (const step of ['', ...path.map(String)]) {
+    if (step !== '') at = shapeOf(at)[step];
+    while (at instanceof z.ZodOptional || at instanceof z.ZodNullable) at = at.unwrap();
+  }
+  return Object.keys(shapeOf(at));
+}
+
+const shapeOf = (schema: unknown): Readonly<Record<string, unknown>> => (schema instanceof z.ZodObject ? schema.shape : {});
+
 function rule(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'too_small' && issue.origin === 'string') return `must have at least ${characters(issue.minimum)}`;
+  if (issue.code === 'too_big' && issue.origin === 'string') return `must have at most ${characters(issue.maximum)}`;
   if (issue.code === 'too_small') return `must be ${issue.inclusive === false ? 'greater than' : 'at least'} ${issue.minimum}`;
   if (issue.code === 'too_big') return `must be at most ${issue.maximum}`;
   if (issue.code === 'invalid_type') return `must be ${issue.expected === 'int' ? 'a whole number' : `of type ${issue.expected}`}`;
@@ -242,6 +259,8 @@ function alternatives(issue: z.core.$ZodIssueInvalidUnion): string {
   if ('options' in issue && Array.isArray(issue.options)) return `one of ${issue.options.join(', ')}`;
   return issue.errors.map(([first]) => rule(first).replace(/^must be /, '')).join(', or ');
 }
+
+const characters = (count: number | bigint): string => (Number(count) === 1 ? '1 character' : `${count} characters`);
 
 /** A value as one short piece of text. */
 export function shown(value: unknown): string {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent, createServer, get, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcp, type AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
 import { Server as SocketIo } from 'socket.io';
 import { io as connect } from 'socket.io-client';
@@ -44,6 +44,39 @@ test('attach says what it takes, whatever it is given', () => {
   for (const wrong of [undefined, null, 7, {}, () => {}] as unknown[]) {
     assert.throws(() => node.attach(wrong as Attachable), { code: 'EVENKEEL_NOT_SUPPORTED' });
   }
+});
+
+test('an option that is misspelt is told with the one that was meant, in a group, too; a text that is too short by its characters', () => {
+  refused({ flet: 'x' }, /^flet is not known here; did you mean fleet\?$/);
+  refused({ rebalance: { stepout: true } }, /^rebalance\.stepout is not known here; did you mean stepOut\?$/);
+  refused({ fleet: '' }, /^fleet must have at least 1 character, got ""$/);
+});
+
+test('sessions says what it takes, and lets them in once per path and server, until they are detached', async () => {
+  const { node, server } = await listening();
+  for (const wrong of [undefined, null, 7, {}, createTcp()] as unknown[]) {
+    assert.throws(() => node.sessions(wrong as Server), {
+      code: 'EVENKEEL_NOT_SUPPORTED',
+      message: /^sessions\(\) must be given a server of node:http or https, got /,
+    });
+  }
+  const first = node.sessions(server);
+  assert.throws(() => node.sessions(server), { code: 'EVENKEEL_ALREADY_ATTACHED', message: /got \/evenkeel again/ });
+  node.sessions(server, { path: '/other' });
+  await first.detach();
+  node.sessions(server);
+});
+
+test('what is no connection, user or listener is refused with a code, also when it is nothing', async () => {
+  const { node } = await listening();
+  for (const wrong of [undefined, null, 'socket', {}] as unknown[]) {
+    assert.throws(() => node.pin(wrong as object), { code: 'EVENKEEL_UNKNOWN_CONNECTION' });
+  }
+  assert.throws(() => node.setUser({}, 7 as unknown as string), { code: 'EVENKEEL_BAD_OPTION', message: 'user must be of type string, got 7' });
+  assert.throws(() => node.onRetire({}, undefined as unknown as () => void), {
+    code: 'EVENKEEL_BAD_OPTION',
+    message: /^listener must be a function, got nothing$/,
+  });
 });
 
 test('a drain that was taken back leaves the servers listening, and the next one is a new one', async () => {

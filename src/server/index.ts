@@ -12,7 +12,7 @@ import { EvenkeelError } from '../core/errors.ts';
 import type { Listen } from '../core/event.ts';
 import type { Goodbye } from '../core/goodbye.ts';
 import type { Log } from '../core/log.ts';
-import { describeIssue } from '../core/options.ts';
+import { describeIssue, shown } from '../core/options.ts';
 import type { Connection } from '../connections/connection.ts';
 import { connectionOf } from '../connections/socket-link.ts';
 import type { Attachment } from '../connections/ports.ts';
@@ -110,7 +110,7 @@ const schema = z.strictObject({
 /** Makes this process a node of a fleet. Throws EVENKEEL_BAD_OPTION before anything is started. */
 export function evenkeel(options: EvenkeelOptions = {}): Evenkeel {
   const checked = schema.safeParse(options);
-  if (!checked.success) throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(checked.error.issues[0], options, ''));
+  if (!checked.success) throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(checked.error.issues[0], options, '', schema));
   const { engine: wanted = 'local', signals = ['SIGTERM', 'SIGUSR2'], log: wantedLog, ...rest } = options;
   const log = logOf(wantedLog);
   const settings = readNodeOptions(rest.load === undefined ? rest : { ...rest, load: tamedLoad(rest.load, log) });
@@ -209,10 +209,13 @@ class Server implements Evenkeel {
   }
 
   onRetire(of: object, listener: (goodbye: Goodbye) => void): void {
+    if (typeof listener !== 'function') throw new EvenkeelError('EVENKEEL_BAD_OPTION', `listener must be a function, got ${shown(listener)}`);
     this.node.registry.onRetire(this.#connection(of), listener);
   }
 
   setUser(of: object, user: string): void {
+    // From JavaScript anything may come, numbers of users above all.
+    if (typeof user !== 'string') throw new EvenkeelError('EVENKEEL_BAD_OPTION', `user must be of type string, got ${shown(user)}`);
     this.#connection(of).user = user.slice(0, USER_CHARS);
   }
 
@@ -226,7 +229,8 @@ class Server implements Evenkeel {
   }
 
   #connection(of: object): Connection {
-    const connection = connectionOf(of);
+    // From JavaScript anything may come.
+    const connection = typeof of === 'object' && of !== null ? connectionOf(of) : undefined;
     if (connection === undefined)
       throw new EvenkeelError('EVENKEEL_UNKNOWN_CONNECTION', 'the socket, request or WebSocket must belong to an attached server and be open');
     return connection;

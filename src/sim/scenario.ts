@@ -174,7 +174,7 @@ const refuse = (path: string, rule: string, value: unknown): never => {
 /** Checks a scenario and fills in its defaults. Throws EVENKEEL_BAD_OPTION with the path, the rule and the value. */
 export function readScenario(input: unknown): Scenario {
   const result = fileSchema.safeParse(input);
-  if (!result.success) throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(result.error.issues[0], input, ''));
+  if (!result.success) throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(result.error.issues[0], input, '', fileSchema));
   const file = result.data;
   if ((file.nodes === undefined) === (file.nodeCount === undefined))
     refuse('nodes', 'or nodeCount must be given, and not both', file.nodeCount ?? 'neither or both');

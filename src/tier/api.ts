@@ -108,7 +108,7 @@ function read<T>(schema: z.ZodType<T>, body: Buffer): T {
   }
   const result = schema.safeParse(input);
   if (result.success) return result.data;
-  throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(result.error.issues[0], input, ''), result.error);
+  throw new EvenkeelError('EVENKEEL_BAD_OPTION', describeIssue(result.error.issues[0], input, '', schema), result.error);
 }
 
 function failure(problem: unknown): Answer {

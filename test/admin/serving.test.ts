@@ -36,6 +36,15 @@ describe('an admin API', () => {
     await assert.rejects(serve({ port: 0, host: '0.0.0.0' }), { code: 'EVENKEEL_BAD_OPTION', message: /admin\.token must be set/ });
   });
 
+  it('is not served for what is neither a node nor a source, and says so where an await was forgotten', async () => {
+    const wrong: readonly (readonly [unknown, RegExp])[] = [
+      [undefined, /^serveAdmin\(\) must be given what evenkeel\(\) or openGateway\(\) returned, or a source, got nothing$/],
+      [{}, /got {}$/],
+      [Promise.resolve(fleet.nodes[0]), /got a promise: await it first$/],
+    ];
+    for (const [of, message] of wrong) await assert.rejects(serveAdmin(of as (typeof fleet.nodes)[0], { port: 0 }), { code: 'EVENKEEL_BAD_OPTION', message });
+  });
+
   it('with a token asks for it everywhere but at the probes', async () => {
     const admin = await serve({ port: 0, host: '0.0.0.0', token: TOKEN });
     const authorization = `Bearer ${TOKEN}`;

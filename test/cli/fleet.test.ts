@@ -195,6 +195,7 @@ describe('evenkeel fleet, used wrongly,', () => {
       fails(2, /missing required argument 'node'/, 'drain'),
       fails(2, /too many arguments/, 'status', 'n1'),
       fails(2, /unknown option '--force'/, 'drain', 'n1', '--force'),
+      fails(2, /^error: unknown option '--keep-runing' \(Did you mean --keep-running\?\)$/m, 'drain', 'n1', '--keep-runing'),
       fails(2, /^error: evenkeel fleet must be followed by one of status, plan, .*, got explode \(EVENKEEL_BAD_OPTION\)$/m, 'explode'),
       fails(2, /evenkeel fleet must be followed by .*, got explode/, 'explode', '--help'),
       fails(2, /evenkeel fleet must be followed by .*, got nothing/),

@@ -21,7 +21,6 @@ export function fleetCommand(): Command {
   // and nothing is printed or ended here.
   const fleet = new Command('fleet')
     .description('look at a running fleet and command it')
-    .showSuggestionAfterError(false)
     .configureOutput({ outputError: () => {} })
     .exitOverride();
   add(fleet, 'status', 'nodes, connections, capacities, targets and what rebalancing does').action(run((control) => control.status(), statusText));

@@ -1,8 +1,9 @@
 // What an application holds after `node.sessions(...)`: says things on topics, to users, to everybody; answers requests; asks who is there.
-import type { Server as HttpServer } from 'node:http';
-import type { Server as HttpsServer } from 'node:https';
+import { Server as HttpServer } from 'node:http';
+import { Server as HttpsServer } from 'node:https';
 import { Server as TlsServer } from 'node:tls';
 import { EvenkeelError } from '../../core/errors.ts';
+import { shown } from '../../core/options.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Log } from '../../core/log.ts';
 import type { PresentMember } from '../../engine/streams.ts';
@@ -53,9 +54,28 @@ export interface SessionServerPorts {
   readonly defer: (task: () => void) => void;
 }
 
-/** Lets sessions in through `server`. Throws EVENKEEL_BAD_OPTION. */
+/** Paths that let sessions in, by server: two that answer one handshake would spoil it. */
+const taken = new WeakMap<object, Set<string>>();
+
+/** Takes a path of a server. Gives back how to let go of it. */
+function take(server: unknown, path: string): () => void {
+  // From JavaScript anything may come.
+  if (!(server instanceof HttpServer) && !(server instanceof HttpsServer)) {
+    const got = typeof server === 'object' && server !== null ? 'another object' : shown(server);
+    throw new EvenkeelError('EVENKEEL_NOT_SUPPORTED', `sessions() must be given a server of node:http or https, got ${got}`);
+  }
+  const paths = taken.get(server) ?? new Set();
+  if (paths.has(path)) {
+    throw new EvenkeelError('EVENKEEL_ALREADY_ATTACHED', `sessions() must be called once per path and server, got ${path} again: name another \`path\``);
+  }
+  taken.set(server, paths.add(path));
+  return () => void paths.delete(path);
+}
+
+/** Lets sessions in through `server`. Throws EVENKEEL_BAD_OPTION, EVENKEEL_NOT_SUPPORTED and EVENKEEL_ALREADY_ATTACHED, and then nothing was started. */
 export function serveSessions(server: HttpServer | HttpsServer, options: SessionsOptions, ports: SessionServerPorts): ServedSessions {
   const settings = readSessionsOptions(options);
+  const letGo = take(server, settings.path);
   const { node, clock, log, freshName, defer } = ports;
   const { id, transport, admissionPerS, perAddressPerS } = node.settings;
   const scheme = server instanceof TlsServer ? 'wss' : 'ws';
@@ -87,6 +107,7 @@ export function serveSessions(server: HttpServer | HttpsServer, options: Session
     },
     async detach() {
       attachment.detach();
+      letGo();
       await sessions.stop();
     },
   };
@@ -103,5 +124,5 @@ function payloadOf(value: Value): Payload {
 
 function checkTopic(topic: string): string {
   if (typeof topic === 'string' && topic !== '' && topic.length <= frameLimits.nameChars && !topic.startsWith(RESERVED)) return topic;
-  throw new EvenkeelError('EVENKEEL_BAD_OPTION', `a topic must have 1 to ${frameLimits.nameChars} characters and not begin with @, got '${topic}'`);
+  throw new EvenkeelError('EVENKEEL_BAD_OPTION', `a topic must have 1 to ${frameLimits.nameChars} characters and not begin with @, got ${shown(topic)}`);
 }
