@@ -18,7 +18,7 @@ import { connectionOf } from '../connections/socket-link.ts';
 import type { Attachment } from '../connections/ports.ts';
 import type { Engine } from '../engine/engine.ts';
 import { openEngine } from '../engine/open.ts';
-import { afterThis, realClock } from '../host/clock.ts';
+import { afterThis, realClock, stayAlive } from '../host/clock.ts';
 import { loadSampler } from '../host/load.ts';
 import { freshName, realRandom } from '../host/random.ts';
 import { canCatch, exit, onSignals } from '../host/signals.ts';
@@ -237,7 +237,13 @@ class Server implements Evenkeel {
   }
 
   async #drain(): Promise<void> {
-    await this.node.drain();
+    // Its own timers would not: who waits for it may have closed all that did.
+    const alive = stayAlive();
+    try {
+      await this.node.drain();
+    } finally {
+      alive.stop();
+    }
     if (this.#serves) return;
     if (this.#servers.size === 0) return;
     for (const server of this.#servers.keys()) stopListening(server);
