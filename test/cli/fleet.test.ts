@@ -187,7 +187,7 @@ describe('evenkeel fleet, used wrongly,', () => {
   it('names the flag, the rule and the value', async () => {
     await Promise.all([
       fails(2, /--engine must be one that other processes reach .*, got memory/, 'status', '--engine', 'memory'),
-      fails(2, /engine must be .*'redis:\/\/\.\.\.'.*, got 'carrier-pigeon'/, 'status', '--engine', 'carrier-pigeon'),
+      fails(2, /engine must be .*'redis\[s\]:\/\/\.\.\.'.*, got 'carrier-pigeon'/, 'status', '--engine', 'carrier-pigeon'),
       fails(2, /--fleet must be 1 to 200 .*, got a b/, 'status', '--fleet', 'a b'),
       fails(2, /--limit must be a whole number from 1 to 500, got 501/, 'connections', '--limit', '501'),
       fails(2, /--minutes must be a number from 1 to 10080, got soon/, 'rebalance', 'pause', '--minutes', 'soon'),
