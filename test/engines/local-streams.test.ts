@@ -9,6 +9,7 @@ import type { Engine } from '../../src/engine/engine.ts';
 import { localEngine, type LocalOptions } from '../../src/engine/local.ts';
 import { wireLimits } from '../../src/engine/local-wire.ts';
 import { append, bySession, claim, dataOf, own, put, putMany, range, readAfter } from './stream-stories.ts';
+import { connected } from './health.ts';
 import { until } from './until.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'evk-'));
@@ -21,8 +22,6 @@ function open(options: Partial<LocalOptions> & { name: string }): Engine {
   opened.add(engine);
   return engine;
 }
-
-const connected = (engine: Engine): boolean => engine.health().state === 'connected';
 
 after(async () => {
   await Promise.all([...opened].map((engine) => engine.close()));

@@ -15,6 +15,7 @@ import { encode, Lines, proofOf, readFromHost, wireLimits } from '../../src/engi
 import { conformance, withCode } from './conformance.ts';
 import type { Report } from './local-process.ts';
 import { record } from './records.ts';
+import { connected } from './health.ts';
 import { until } from './until.ts';
 
 type SocketKind = 'abstract' | 'file';
@@ -50,8 +51,6 @@ function child(id: string, options: { readonly name: string; readonly role?: str
   });
   return state;
 }
-
-const connected = (engine: Engine): boolean => engine.health().state === 'connected';
 
 after(async () => {
   for (const forked of children) forked.kill('SIGKILL');

@@ -9,6 +9,7 @@ import { MASTER, RedisSentinels } from '../redis-sentinel.ts';
 import { conformance } from './conformance.ts';
 import { record } from './records.ts';
 import { append } from './stream-stories.ts';
+import { connected, reasonOf } from './health.ts';
 import { until } from './until.ts';
 
 const opened = new Set<Engine>();
@@ -18,13 +19,6 @@ function open(url: string, fleet: string, options: Partial<RedisOptions> = {}): 
   const engine = redisEngine({ url, fleet, ...options });
   opened.add(engine);
   return engine;
-}
-
-const connected = (engine: Engine): boolean => engine.health().state === 'connected';
-
-function reasonOf(engine: Engine): string {
-  const health = engine.health();
-  return health.state === 'unreachable' ? health.reason : 'connected';
 }
 
 describe('redis with sentinels', { skip: noRedis }, () => {

@@ -10,6 +10,7 @@ import { alwaysAsync } from '../property.ts';
 import { enter, lapse, leave, present, states, told } from './presence-stories.ts';
 import { append, byId, bySession, claim, dataOf, own, put, putMany, readAfter, topOf } from './stream-stories.ts';
 import { Model, operations } from './streams-model.ts';
+import { connected } from './health.ts';
 import { until } from './until.ts';
 
 const opened = new Set<Engine>();
@@ -27,8 +28,6 @@ async function started(...options: string[]): Promise<RedisServer> {
   servers.add(server);
   return server;
 }
-
-const connected = (engine: Engine): boolean => engine.health().state === 'connected';
 
 /** Lines of an answer that are no lengths. */
 const lines = (answer: string): readonly string[] => answer.split('\r\n').filter((line) => line !== '' && !/^[$*]\d+$/.test(line));

@@ -14,6 +14,7 @@ import { realClock } from '../../src/host/clock.ts';
 import { Forwarder, freePort, noRedis, RedisServer } from '../redis-server.ts';
 import { conformance, withCode } from './conformance.ts';
 import { record } from './records.ts';
+import { connected, reasonOf } from './health.ts';
 import { until } from './until.ts';
 
 const opened = new Set<Engine>();
@@ -30,13 +31,6 @@ async function started(...options: string[]): Promise<RedisServer> {
   const server = await RedisServer.start(...options);
   servers.add(server);
   return server;
-}
-
-const connected = (engine: Engine): boolean => engine.health().state === 'connected';
-
-function reasonOf(engine: Engine): string {
-  const health = engine.health();
-  return health.state === 'unreachable' ? health.reason : 'connected';
 }
 
 after(async () => {
