@@ -8,8 +8,9 @@ export type Served = Kind | 'sockets';
 
 export interface ServerGiven {
   readonly kind: Served;
-  /** Name of the local engine, which another process hosts. */
+  /** Name of the local engine, and whether this process hosts it or another one does. */
   readonly engine: string;
+  readonly role: 'host' | 'join';
 }
 
 /** How the publisher goes about it. Each turn of its event loop brings `perTurn` publications; `everyMs` 0: the next turn at once. */

@@ -1,6 +1,7 @@
-// A server under test and the process of its clients, with the local engine that this process hosts for it.
+// A server under test and the process of its clients, with the local engine that this process hosts where the server does not.
 import type { Engine } from '../../src/engine/engine.ts';
 import { localEngine } from '../../src/engine/local.ts';
+import { sleep } from '../../src/host/clock.ts';
 import { freshName } from '../../src/host/random.ts';
 import type { ClientsGiven, ClientsOrder, Counted, Dialect, Echoed, Facts, Publishing, Served, ServerGiven, ServerOrder } from './orders.ts';
 import { Worker } from './worker.ts';
@@ -12,6 +13,8 @@ export interface Subject {
   readonly name: string;
   readonly kind: Served;
   readonly dialect: Dialect;
+  /** The server hosts its engine itself, as a node does that is alone. */
+  readonly hosts?: true;
 }
 
 export interface Round<T> {
@@ -31,10 +34,11 @@ export class Pair {
     this.#engine = engine;
   }
 
-  static async start({ kind, dialect }: Subject): Promise<Pair> {
+  static async start({ kind, dialect, hosts }: Subject): Promise<Pair> {
     const engine = `bench-${freshName().slice(0, 8)}`;
-    const host = kind === 'evenkeel' ? localEngine({ name: engine, role: 'host' }) : null;
-    const server = new Worker<ServerOrder, unknown>(new URL('./server.js', import.meta.url), SERVER_CORE, { kind, engine } satisfies ServerGiven);
+    const role = hosts === true ? 'host' : 'join';
+    const host = kind === 'evenkeel' && role === 'join' ? localEngine({ name: engine, role: 'host' }) : null;
+    const server = new Worker<ServerOrder, unknown>(new URL('./server.js', import.meta.url), SERVER_CORE, { kind, engine, role } satisfies ServerGiven);
     const port = (await server.hear()) as number;
     const clients = new Worker<ClientsOrder, unknown>(new URL('./clients.js', import.meta.url), CLIENT_CORE, { dialect, port } satisfies ClientsGiven);
     await clients.hear();
@@ -61,6 +65,11 @@ export class Pair {
 
   echo(ms: number, method: string): Promise<Round<Echoed>> {
     return this.#measured(async () => (await this.#clients.ask({ kind: 'echo', ms, method })) as Echoed);
+  }
+
+  /** Nobody says anything. */
+  idle(ms: number): Promise<Round<void>> {
+    return this.#measured(() => sleep(ms));
   }
 
   async stop(): Promise<void> {

@@ -9,6 +9,9 @@ const CONTROL = 8;
 /** One for all: a mask of zero would spare `ws` the work that every real client makes. */
 const MASK = [0x37, 0xfa, 0x21, 0x3d];
 
+/** What any of the sockets brings, until it has been looked at: memory for each read would cost more than all else that they do. */
+const READ = Buffer.allocUnsafeSlow(65_536);
+
 /** A message as one frame of a client. */
 export function frameOf(message: string | Uint8Array): Buffer {
   const length = typeof message === 'string' ? Buffer.byteLength(message) : message.length;
@@ -29,9 +32,9 @@ export function frameOf(message: string | Uint8Array): Buffer {
 
 export class RawSocket {
   readonly socket: Socket;
-  /** Called for each whole frame until `onBytes` is set. */
+  /** Called for each whole frame until `onBytes` is set. The message is lent for the call. */
   onMessage: (message: Buffer) => void = () => {};
-  /** Takes all that comes, frames or not. */
+  /** Takes all that comes, frames or not; lent as well. */
   onBytes: ((bytes: Buffer) => void) | null = null;
   #rest: Buffer | null = null;
 
@@ -42,25 +45,30 @@ export class RawSocket {
   /** Resolves after the handshake. */
   static open(port: number, path: string, subprotocol: string | null): Promise<RawSocket> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host: '127.0.0.1', port, noDelay: true });
+      let take: (bytes: Buffer) => void;
+      const callback = (length: number): boolean => {
+        take(READ.subarray(0, length));
+        return true;
+      };
+      const socket = connect({ host: '127.0.0.1', port, noDelay: true, onread: { buffer: READ, callback } });
       const raw = new RawSocket(socket);
       const offer = subprotocol === null ? '' : `Sec-WebSocket-Protocol: ${subprotocol}\r\n`;
       socket.write(
         `GET ${path} HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${offer}\r\n`,
       );
       let head = Buffer.alloc(0);
-      const onHead = (bytes: Buffer): void => {
+      take = (bytes) => {
         head = Buffer.concat([head, bytes]);
         const end = head.indexOf('\r\n\r\n');
         if (end < 0) return;
-        socket.off('data', onHead);
         if (!head.subarray(0, 12).equals(SWITCHING)) return reject(new Error(`handshake: ${head.subarray(0, end).toString()}`));
-        socket.on('data', (more: Buffer) => (raw.onBytes === null ? raw.#read(more) : raw.onBytes(more)));
+        take = (more) => (raw.onBytes === null ? raw.#read(more) : raw.onBytes(more));
         resolve(raw);
         // The caller listens only after this.
         if (head.length > end + 4) setImmediate(() => raw.#read(head.subarray(end + 4)));
       };
-      socket.on('data', onHead);
+      // Nothing comes as data; but its end does.
+      socket.resume();
       socket.on('error', reject);
     });
   }
@@ -82,7 +90,7 @@ export class RawSocket {
       if ((all[at] & 0x0f) < CONTROL) this.onMessage(all.subarray(at + head, at + head + length));
       at += head + length;
     }
-    if (at < all.length) this.#rest = all.subarray(at);
+    if (at < all.length) this.#rest = Buffer.from(all.subarray(at));
   }
 }
 

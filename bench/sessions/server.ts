@@ -21,7 +21,7 @@ const say: Say = { evenkeel: serveSessions, ws: serveWs, sockets: serveSockets, 
 function serveSessions(http: HttpServer): Say {
   const node = evenkeel({
     fleet: given.engine,
-    engine: localEngine({ name: given.engine, role: 'join' }),
+    engine: localEngine({ name: given.engine, role: given.role }),
     signals: [],
     limits: { pingMs: PING_MS, admissionPerS: 1e6 },
   });

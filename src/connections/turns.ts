@@ -1,24 +1,28 @@
 // Gives every member its turn once per interval, evenly spread, with one timer for all of them and one number per member.
 import type { Clock, Timer } from '../core/clock.ts';
 
-/** Turns are handed out about this often, so that many members make no burst. */
-const TICK_MS = 100;
+/** Turns are handed out no more often than this, and no less often than every second: many members make no burst, and a few wake nobody. */
+const TICK_MS = { least: 100, most: 1_000 } as const;
+/** So many turns are worth being woken for. */
+const WORTH = 64;
 
 export class Turns<T> {
   readonly #seats: (T | undefined)[] = [];
   readonly #free: number[] = [];
-  readonly #ticks: number;
-  readonly #timer: Timer;
+  readonly #clock: Clock;
+  readonly #intervalMs: number;
   readonly #turn: (member: T) => void;
+  #timer: Timer;
   /** The seat whose turn is next. */
   #next = 0;
   /** Parts of a turn that are left over from the last tick. */
   #part = 0;
 
   constructor(clock: Clock, intervalMs: number, turn: (member: T) => void) {
-    this.#ticks = Math.max(1, Math.round(intervalMs / TICK_MS));
+    this.#clock = clock;
+    this.#intervalMs = intervalMs;
     this.#turn = turn;
-    this.#timer = clock.every(intervalMs / this.#ticks, () => this.#tick());
+    this.#timer = this.#wait();
   }
 
   /** The member's seat, to be given back with `remove`. It keeps its place in the round all its life. */
@@ -41,12 +45,22 @@ export class Turns<T> {
     this.#timer.cancel();
   }
 
+  #wait(): Timer {
+    // Whole ticks make an interval, so that a member that is alone has its turn when it is over.
+    const wanted = (this.#intervalMs * WORTH) / Math.max(1, this.#seats.length);
+    const ticks = Math.max(1, Math.round(this.#intervalMs / Math.min(TICK_MS.most, Math.max(TICK_MS.least, wanted))));
+    return this.#clock.after(this.#intervalMs / ticks, () => {
+      this.#timer = this.#wait();
+      this.#tick(ticks);
+    });
+  }
+
   /**
    * Counts ticks, not time: a process that lay still for a minute does not find that everybody missed a minute of turns.
    */
-  #tick(): void {
+  #tick(ticks: number): void {
     const seats = this.#seats.length;
-    this.#part += seats / this.#ticks;
+    this.#part += seats / ticks;
     // A hair of slack: `ticks` parts must make one whole round in spite of rounding.
     const turns = Math.min(seats, Math.floor(this.#part + 1e-9));
     this.#part -= turns;
