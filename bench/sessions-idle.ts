@@ -1,6 +1,6 @@
 // What a server costs while nobody says anything: CPU of its process a second with connections that are open, of sessions and of a
 // bare `ws` server. The node is alone, and so hosts its engine itself.
-// Run: node dist/bench/sessions-idle.js [sessions] [rounds] [seconds]
+// Run: node dist/bench/sessions-idle.js [connections] [rounds] [seconds]
 import { sleep } from '../src/host/clock.ts';
 import { machine } from './machine.ts';
 import { numbersFrom } from './numbers.ts';
@@ -13,7 +13,7 @@ const SUBJECTS: readonly Subject[] = [
   { name: 'sessions', kind: 'evenkeel', dialect: 'json', hosts: true },
 ];
 
-/** What happens once after connections came is over by then. */
+/** Before the first second that is looked at. */
 const SETTLE_MS = 3_000;
 
 /** CPU in each of some seconds, ms: what happens once, like collecting the garbage of the handshakes, is in one of them only. */

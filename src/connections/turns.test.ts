@@ -1,7 +1,7 @@
 // Every member has its turn once per interval, evenly spread, whoever comes and goes meanwhile.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { VirtualClock, type Clock } from '../core/clock.ts';
+import { VirtualClock, type Timer } from '../core/clock.ts';
 import { Turns } from './turns.ts';
 
 test('each member has one turn per interval, and many members have theirs in many small parts', () => {
@@ -25,24 +25,43 @@ test('each member has one turn per interval, and many members have theirs in man
   each(12);
 });
 
+class CountingClock extends VirtualClock {
+  wakes = 0;
+
+  override after(delayMs: number, task: () => void): Timer {
+    return super.after(delayMs, () => {
+      this.wakes++;
+      task();
+    });
+  }
+}
+
 test('few members are no reason to be woken often', () => {
-  let wakes = 0;
-  const clock = new VirtualClock();
-  const counting: Clock = {
-    now: () => clock.now(),
-    turn: () => clock.turn(),
-    wallTime: () => clock.wallTime(),
-    every: (intervalMs, task) => clock.every(intervalMs, task),
-    after: (delayMs, task) =>
-      clock.after(delayMs, () => {
-        wakes++;
-        task();
-      }),
-  };
-  const turns = new Turns<number>(counting, 25_000, () => {});
+  const clock = new CountingClock();
+  const turns = new Turns<number>(clock, 25_000, () => {});
   turns.add(1);
   clock.advance(25_000);
-  assert.equal(wakes, 25);
+  assert.equal(clock.wakes, 25);
+});
+
+test('a storm that comes while few are there makes no burst either', () => {
+  const clock = new VirtualClock();
+  const at = new Map<number, number>();
+  const turns = new Turns<number>(clock, 1_000, () => at.set(clock.now(), (at.get(clock.now()) ?? 0) + 1));
+  turns.add(0);
+  clock.advance(10);
+  for (let member = 1; member < 10_000; member++) turns.add(member);
+  clock.advance(2_000);
+  assert.ok(Math.max(...at.values()) <= 1_000, `${Math.max(...at.values())} turns in one tick`);
+});
+
+test('nobody is woken after the end, whoever still comes', () => {
+  const clock = new CountingClock();
+  const turns = new Turns<number>(clock, 1_000, () => assert.fail('a turn'));
+  turns.stop();
+  for (let member = 0; member < 1_000; member++) turns.add(member);
+  clock.advance(10_000);
+  assert.equal(clock.wakes, 0);
 });
 
 test('a seat is used again, and who left has no turn', () => {

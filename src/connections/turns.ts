@@ -13,6 +13,8 @@ export class Turns<T> {
   readonly #intervalMs: number;
   readonly #turn: (member: T) => void;
   #timer: Timer;
+  /** More seats than this are too many for the tick that is waited for. */
+  #most = 0;
   /** The seat whose turn is next. */
   #next = 0;
   /** Parts of a turn that are left over from the last tick. */
@@ -29,6 +31,10 @@ export class Turns<T> {
   add(member: T): number {
     const seat = this.#free.pop() ?? this.#seats.length;
     this.#seats[seat] = member;
+    if (this.#seats.length > this.#most) {
+      this.#timer.cancel();
+      this.#timer = this.#wait();
+    }
     return seat;
   }
 
@@ -42,13 +48,16 @@ export class Turns<T> {
   }
 
   stop(): void {
+    this.#most = Infinity;
     this.#timer.cancel();
   }
 
   #wait(): Timer {
     // Whole ticks make an interval, so that a member that is alone has its turn when it is over.
-    const wanted = (this.#intervalMs * WORTH) / Math.max(1, this.#seats.length);
-    const ticks = Math.max(1, Math.round(this.#intervalMs / Math.min(TICK_MS.most, Math.max(TICK_MS.least, wanted))));
+    const ticksOf = (tickMs: number): number => Math.max(1, Math.round(this.#intervalMs / tickMs));
+    const finest = ticksOf(TICK_MS.least);
+    const ticks = Math.min(finest, Math.max(ticksOf(TICK_MS.most), Math.ceil(this.#seats.length / WORTH)));
+    this.#most = ticks === finest ? Infinity : 2 * WORTH * ticks;
     return this.#clock.after(this.#intervalMs / ticks, () => {
       this.#timer = this.#wait();
       this.#tick(ticks);
