@@ -46,6 +46,25 @@ test('attach says what it takes, whatever it is given', () => {
   }
 });
 
+test('a server that another node has is refused until that one lets go of it; a closed node takes none', async () => {
+  const { node, server } = await listening();
+  const other = evenkeel({ ...quick, id: 'other' });
+  open.push(other);
+  assert.throws(() => other.attach(server), {
+    code: 'EVENKEEL_ALREADY_ATTACHED',
+    message: `attach() must be called once per server, got one that node ${node.id} has`,
+  });
+  await node.close();
+  for (const call of ['attach', 'sessions'] as const) {
+    assert.throws(() => node[call](server), {
+      code: 'EVENKEEL_NODE_CLOSED',
+      message: `${call}() must be called before close(), node ${node.id} is closed`,
+    });
+  }
+  other.attach(server).detach();
+  other.attach(server);
+});
+
 test('an option that is misspelt is told with the one that was meant, in a group, too; a text that is too short by its characters', () => {
   refused({ flet: 'x' }, /^flet is not known here; did you mean fleet\?$/);
   refused({ rebalance: { stepout: true } }, /^rebalance\.stepout is not known here; did you mean stepOut\?$/);

@@ -134,6 +134,9 @@ interface ServerPorts {
   readonly opened: Engine | null;
 }
 
+/** Two nodes would count the same connections, and each would move them. */
+const holders = new WeakMap<Attachable, Evenkeel>();
+
 class Server implements Evenkeel {
   readonly node: FleetNode;
   readonly onGoodbye: Evenkeel['onGoodbye'];
@@ -165,20 +168,28 @@ class Server implements Evenkeel {
   }
 
   attach(server: Attachable): Attachment {
-    if (this.#servers.has(server)) throw new EvenkeelError('EVENKEEL_ALREADY_ATTACHED', 'attach() must be called once per server, got one that is attached');
+    this.#mustBeOpen('attach()');
+    const holder = holders.get(server);
+    if (holder !== undefined) {
+      const whose = holder === this ? 'is attached' : `node ${holder.id} has`;
+      throw new EvenkeelError('EVENKEEL_ALREADY_ATTACHED', `attach() must be called once per server, got one that ${whose}`);
+    }
     const attachment = attachTo(this.node, server);
     this.#servers.set(server, attachment);
+    holders.set(server, this);
     return {
       detach: () => {
         // Called again, it must not touch what was attached since then.
         if (this.#servers.get(server) !== attachment) return;
         attachment.detach();
         this.#servers.delete(server);
+        holders.delete(server);
       },
     };
   }
 
   sessions(server: HttpServer | HttpsServer, options: SessionsOptions = {}): SessionServer {
+    this.#mustBeOpen('sessions()');
     const served = serveSessions(server, options, { node: this.node, clock: realClock, log: this.#log, freshName, defer: afterThis });
     this.#sessions.add(served);
     return served;
@@ -192,7 +203,10 @@ class Server implements Evenkeel {
   async close(): Promise<void> {
     this.#signals.stop();
     this.#sampler.stop();
-    for (const attachment of this.#servers.values()) attachment.detach();
+    for (const [server, attachment] of this.#servers) {
+      attachment.detach();
+      holders.delete(server);
+    }
     this.#servers.clear();
     await Promise.all([...this.#sessions].map((sessions) => sessions.detach()));
     this.#sessions.clear();
@@ -226,6 +240,10 @@ class Server implements Evenkeel {
   setWeight(of: object, weight: number): void {
     if (!(weight > 0 && weight < 1e9)) throw new EvenkeelError('EVENKEEL_BAD_OPTION', `weight must be a positive number, got ${weight}`);
     this.node.registry.weigh(this.#connection(of), weight);
+  }
+
+  #mustBeOpen(call: string): void {
+    if (this.node.state === 'left') throw new EvenkeelError('EVENKEEL_NODE_CLOSED', `${call} must be called before close(), node ${this.id} is closed`);
   }
 
   #connection(of: object): Connection {
