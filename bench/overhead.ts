@@ -1,7 +1,8 @@
 // What attaching costs an HTTP/1.1 server that does nothing else. Over real sockets: CPU of the server's process per request
-// under wrk. Each variant is asked at the same time as a bare server that shares its core, so that whatever slows the machine
-// down slows both; the rounds alternate between the variants, every pair is fresh, and a pair of two bare servers shows what
-// the method itself is worth. Servers keep to core 0, wrk to core 1. And without sockets, where the kernel's noise is left out.
+// under wrk, beside a bare server, in two ways. In turn, a second each, so that whoever is asked has the core for itself, as servers
+// have; and both at once on one core, which takes more, for each drives the other out of the processor's caches, but hears less
+// of what else the machine does. The rounds alternate between the variants, every pair is fresh, and a pair of two bare servers
+// shows what the method itself is worth. Servers keep to core 0, wrk to core 1. And without sockets, where the kernel's noise is left out.
 // Run: node dist/bench/overhead.js [rounds] [seconds per round] [connections] [pairs in process]
 import { once } from 'node:events';
 import { machine } from './machine.ts';
@@ -15,10 +16,21 @@ const CLIENT_CORE = 1;
 const WARM_UP_S = 4;
 const BATCHES = 12;
 
+/** CPU of one server, and the requests that it answered with it. */
+interface Spent {
+  readonly us: number;
+  readonly requests: number;
+}
+
 /** CPU per request of the bare server and of the variant, us. */
-interface Pair {
+interface Costs {
   readonly without: number;
   readonly its: number;
+}
+
+interface Pair {
+  readonly inTurn: Costs;
+  readonly atOnce: Costs;
 }
 
 interface Variant {
@@ -36,20 +48,37 @@ const VARIANTS: readonly Variant[] = [
   { name: 'a hook that only counts to 200', subject: { ...bare, hooked: 200 }, target: null },
 ];
 
-/** CPU per request of each server, us, while all are asked at the same time. */
-async function measure(subjects: readonly RunningSubject[], seconds: number, connections: number): Promise<number[]> {
-  const before = subjects.map(({ cpuNs }) => cpuNs);
-  const runs = await Promise.all(subjects.map(({ url }) => wrk(url, { connections, seconds, core: CLIENT_CORE })));
-  return subjects.map(({ cpuNs }, s) => (cpuNs - before[s]) / 1_000 / runs[s].requests);
+async function load(subject: RunningSubject, seconds: number, connections: number): Promise<Spent> {
+  const before = subject.cpuNs;
+  const { requests } = await wrk(subject.url, { connections, seconds, core: CLIENT_CORE });
+  return { us: (subject.cpuNs - before) / 1_000, requests };
+}
+
+const perRequest = (spent: readonly Spent[]): number => sum(spent.map(({ us }) => us)) / sum(spent.map(({ requests }) => requests));
+
+const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
+
+async function inTurn(subjects: readonly [RunningSubject, RunningSubject], seconds: number, connections: number): Promise<Costs> {
+  const [without, its]: [Spent[], Spent[]] = [[], []];
+  for (let second = 0; second < seconds; second++) {
+    // First one, then the other begins: what comes and goes on the machine meets both.
+    for (const which of second % 2 === 0 ? [0, 1] : [1, 0]) [without, its][which].push(await load(subjects[which], 1, connections));
+  }
+  return { without: perRequest(without), its: perRequest(its) };
+}
+
+async function atOnce(subjects: readonly RunningSubject[], seconds: number, connections: number): Promise<Costs> {
+  const [without, its] = await Promise.all(subjects.map((subject) => load(subject, seconds, connections)));
+  return { without: perRequest([without]), its: perRequest([its]) };
 }
 
 /** One round of a variant: a fresh pair. What a process costs depends on how its code came to be compiled, for all its life. */
 async function pair(variant: Variant, seconds: number, connections: number): Promise<Pair> {
-  const subjects = await Promise.all([bare, variant.subject].map((subject) => startSubject(subject, SERVER_CORE)));
-  await measure(subjects, WARM_UP_S, connections);
-  const [without, its] = await measure(subjects, seconds, connections);
+  const subjects = await Promise.all([startSubject(bare, SERVER_CORE), startSubject(variant.subject, SERVER_CORE)]);
+  await atOnce(subjects, WARM_UP_S, connections);
+  const found = { atOnce: await atOnce(subjects, seconds, connections), inTurn: await inTurn(subjects, seconds, connections) };
   await Promise.all(subjects.map((subject) => subject.stop()));
-  return { without, its };
+  return found;
 }
 
 async function overSockets(rounds: number, seconds: number, connections: number): Promise<object[]> {
@@ -58,19 +87,20 @@ async function overSockets(rounds: number, seconds: number, connections: number)
     for (const [v, variant] of VARIANTS.entries()) pairs[v].push(await pair(variant, seconds, connections));
   }
   return VARIANTS.map(({ name, target }, v) => {
-    const ratios = pairs[v].map(({ without, its }) => its / without);
-    const column = (of: keyof Pair): string =>
+    const ratios = (way: keyof Pair): number[] => pairs[v].map(({ [way]: { without, its } }) => its / without);
+    const column = (of: keyof Costs): string =>
       inWords(
-        pairs[v].map((one) => one[of]),
+        pairs[v].map((one) => one.inTurn[of]),
         1,
       );
     return {
       variant: name,
       'bare, us/request': column('without'),
       'variant, us/request': column('its'),
-      'of bare': inWords(ratios, 3),
+      'of bare, in turn': inWords(ratios('inTurn'), 3),
       target: target ?? '',
-      met: met(median(ratios), target),
+      met: met(median(ratios('inTurn')), target),
+      'of bare, both at once': inWords(ratios('atOnce'), 3),
     };
   });
 }
@@ -116,7 +146,7 @@ const met = (value: number, target: number | null): string => (target === null ?
 mustHave('wrk', 'taskset');
 const [rounds, seconds, connections, pairs] = numbersFrom(process.argv.slice(2), [12, 3, 64, 15]);
 console.log(machine());
-console.log(`wrk -t1 -c${connections} on each server of a pair, ${rounds} rounds of ${seconds} s for each variant; median (least to most)`);
+console.log(`wrk -t1 -c${connections}, ${rounds} rounds of ${seconds} s for each variant and way; median (least to most)`);
 console.table(await overSockets(rounds, seconds, connections));
 console.log(`in process, without sockets: ${pairs} pairs of fresh processes`);
 console.table(await inProcess(pairs));
