@@ -31,6 +31,10 @@ interface Serving extends Fixture {
   end(): Promise<void>;
 }
 
+interface Polled {
+  readonly transport: { closeTimeout: number };
+}
+
 interface Client {
   readonly socket: Socket;
   /** Why it lost its connection, each time. */
@@ -49,6 +53,8 @@ async function serve(wanted: Wanted = {}): Promise<Serving> {
   if (wanted.http === true) attachments.push(attachHttp1(http, fixture));
   const sockets: ServerSocket[] = [];
   io.on('connection', (socket) => sockets.push(socket));
+  // For so long the server waits for a poll that takes its close along, and does not end before, also where the client has gone.
+  io.engine.on('connection', (conn: Polled) => (conn.transport.closeTimeout = 1_000));
   http.listen(0, '127.0.0.1');
   await once(http, 'listening');
   fixture.retirement.start();
@@ -219,6 +225,23 @@ test('an application that is told ends the connection itself, or it is closed af
   serving.retire(connection);
   await until(() => client.reasons.length === 1, 'the close');
   assert.deepEqual(told, ['rebalance']);
+  await serving.end();
+});
+
+test('a polling client that asks no more is let go in its time', async () => {
+  const serving = await serve({ limits: { goodbyeMs: 100 } });
+  const at = `${serving.url}/socket.io/?EIO=4&transport=polling`;
+  const hello = await (await fetch(at)).text();
+  const session = `${at}&sid=${(JSON.parse(hello.slice(1)) as { sid: string }).sid}`;
+  await fetch(session, { method: 'POST', body: '40' });
+  await until(() => serving.sockets.length === 1, 'the session');
+  // Now nothing waits to be sent: the close alone needs another poll.
+  assert.match(await (await fetch(session)).text(), /^40/);
+  const { conn } = serving.sockets[0] as unknown as { conn: Polled };
+  conn.transport.closeTimeout = 30_000;
+  serving.retire(only(serving));
+  await until(() => serving.registry.leaving === 0, 'gone');
+  await until(() => serving.io.engine.clientsCount === 0, 'the server has forgotten it');
   await serving.end();
 });
 

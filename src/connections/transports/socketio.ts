@@ -49,6 +49,8 @@ interface EngineTransport {
   readonly writable: boolean;
   /** A POST of a polling client that is being read. */
   readonly dataReq?: unknown;
+  /** Of a polling transport that was closed between two polls: what the next one is to set off. */
+  readonly shouldClose?: (() => void) | null;
   /** What carries a WebSocket transport. */
   readonly socket?: CarryingWebSocket;
 }
@@ -225,6 +227,7 @@ class SocketIoTransport implements Transport {
     }
     conn[linkKey]?.deadline?.cancel();
     this.#forget(conn);
+    waitNoMore(conn);
   }
 
   #forget(conn: Linked): void {
@@ -246,4 +249,10 @@ const isMessage = ({ type }: Packet): boolean => type === 'message';
 function end(conn: EngineSocket): void {
   conn.close(true);
   conn.transport.socket?.terminate();
+  waitNoMore(conn);
+}
+
+/** The server waits half a minute for a poll that would take the close along, also when it was told to hurry, and when the connection is gone. */
+function waitNoMore({ transport }: EngineSocket): void {
+  transport.shouldClose?.();
 }
